@@ -51,12 +51,12 @@ async fn owners(app: &TestApp) -> Vec<Value> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unanswered_first_link_is_not_repeated_while_it_may_run() {
     let app = with_orphan(1).await;
-    let seen = shared::clock::now();
+    let now = shared::clock::now();
     let until = app.table().await.iter().find_map(|item| {
         let until = item.pointer("/intent/until")?;
         serde_json::from_value::<Time>(until.clone()).ok()
     });
-    let left = seen.until(until.expect("the change has not ended"));
+    let left = now.until(until.expect("the change has not ended"));
     assert!(left.as_secs() > 30, "{left:?}");
     let again = link(&app, "first").await;
     refused(&again, 409, "patient_changing", "put_patient");
@@ -145,9 +145,9 @@ async fn refusal_before_the_write_waits_as_long_as_the_search() {
     let updates = app.upstream(Operation::UpdatePatient);
     let late = Failure::HangFor(u64::try_from(READ.as_millis()).unwrap());
     app.stand_in().fail_next(Operation::FindPatient, late);
-    let asked = Instant::now();
+    let begun = Instant::now();
     let refusal = link(&app, "third").await;
-    let took = asked.elapsed();
+    let took = begun.elapsed();
     refused(&refusal, 409, "patient_link_refused", "contact_support");
     assert_eq!(app.upstream(Operation::UpdatePatient), updates);
     assert!(took >= 2 * READ, "{took:?}");

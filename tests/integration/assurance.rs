@@ -87,8 +87,8 @@ async fn token_from_a_clock_minutes_off_is_accepted() {
 
 /// Every request for records: for one record, for the list, and for another conversion.
 async fn reads(person: &Person, id: &str) -> [Reply; 3] {
-    let asked = person.app.ask_record(&json!({ "conversionType": "json" })).await;
-    [person.record(id).await, person.records().await, asked.unwrap()]
+    let reply = person.app.ask_record(&json!({ "conversionType": "json" })).await;
+    [person.record(id).await, person.records().await, reply.unwrap()]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -144,7 +144,7 @@ async fn link_without_a_place_is_refused_with_the_wait() {
     })
     .await;
     assert!(header(&linked, "ratelimit").starts_with("\"patient\";r=4;t="));
-    assert_limits_were_kept(&app, "patient").await;
+    assert_within_limits(&app, "patient").await;
     app.end().await;
 }
 
@@ -179,7 +179,7 @@ async fn page_without_a_place_opens_once_a_place_is_free() {
         (opened.status == 201).then_some(())
     })
     .await;
-    assert_limits_were_kept(&app, "identity").await;
+    assert_within_limits(&app, "identity").await;
     app.end().await;
 }
 
@@ -205,9 +205,9 @@ async fn start(person_shares: bool, change: impl FnOnce(&mut PerMinute)) -> Test
 }
 
 /// Checks that the stand-in did not refuse a call, and that each of our own refusals was counted once.
-async fn assert_limits_were_kept(app: &TestApp, budget: &str) {
+async fn assert_within_limits(app: &TestApp, budget: &str) {
     assert_eq!(app.stand_in().stats().too_many_requests(), 0);
-    let refusals = app.until_measured("BudgetRefusals", &[("Budget", budget)], 1).await;
+    let refusals = app.until_metric("BudgetRefusals", &[("Budget", budget)], 1).await;
     assert!(refusals.iter().all(|count| *count == 1.0), "{budget}: {refusals:?}");
 }
 
@@ -235,7 +235,7 @@ async fn late_start_without_a_place_is_deferred_within_the_limit() {
     assert_eq!(app.stand_in().stats().too_many_requests(), 0);
     assert_eq!(app.upstream(Operation::StartNetworkQuery), 2);
     // The second pull has waited once for its slot and once for a place.
-    let waits = app.until_measured("BudgetWait", &[("Budget", "query")], 2).await;
+    let waits = app.until_metric("BudgetWait", &[("Budget", "query")], 2).await;
     assert!(waits.iter().all(|wait| *wait > 0.0), "{waits:?}");
     app.end().await;
 }

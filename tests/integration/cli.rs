@@ -68,7 +68,7 @@ fn resources(path: &Path) -> Vec<String> {
 }
 
 /// Checks that a pull returns every resource of this record unchanged.
-async fn pulls_to_the_letter(record: &Path) {
+async fn assert_pulled_unchanged(record: &Path) {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("pulled.json");
     let pulled = output(&[
@@ -118,7 +118,7 @@ async fn pull_as_json_has_every_step() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn own_record_is_pulled_unchanged() {
-    pulls_to_the_letter(&project_file("tests/fixtures/bundle-small.json")).await;
+    assert_pulled_unchanged(&project_file("tests/fixtures/bundle-small.json")).await;
 }
 
 /// The records are the sandbox's samples.
@@ -132,7 +132,7 @@ async fn synthea_records_are_pulled_unchanged() {
     assert!(!records.is_empty());
     let mut pulls = tokio::task::JoinSet::new();
     for record in records {
-        pulls.spawn(async move { pulls_to_the_letter(&record).await });
+        pulls.spawn(async move { assert_pulled_unchanged(&record).await });
     }
     pulls.join_all().await;
 }
@@ -173,11 +173,11 @@ async fn invalid_record_file_is_refused_with_a_reason() {
         for command in ["pull", "up", "stand-in"] {
             let args = [command, "--record", &path];
             let refused = output(&args).await;
-            let said = text(&refused.stderr);
-            assert_eq!(refused.status.code(), Some(1), "{said}");
+            let stderr = text(&refused.stderr);
+            assert_eq!(refused.status.code(), Some(1), "{stderr}");
             assert!(
-                said.starts_with("error: ") && said.contains(reason) && said.contains(&path),
-                "{said}"
+                stderr.starts_with("error: ") && stderr.contains(reason) && stderr.contains(&path),
+                "{stderr}"
             );
         }
     }
@@ -193,21 +193,24 @@ async fn text_of_a_record_cannot_control_the_terminal() {
     );
     std::fs::write(&path, record).expect("a file");
     let pulled = output(&["pull", "--record", path.to_str().unwrap()]).await;
-    let said = text(&pulled.stdout);
-    assert!(pulled.status.success(), "{said}");
+    let stdout = text(&pulled.stdout);
+    assert!(pulled.status.success(), "{stdout}");
     assert!(
-        said.contains(r"from \u001b[31mhttp://evil\u001b[0m\u000afake line\u202e: 1"),
-        "{said}"
+        stdout.contains(r"from \u001b[31mhttp://evil\u001b[0m\u000afake line\u202e: 1"),
+        "{stdout}"
     );
-    assert!(!said.contains(['\u{1b}', '\u{202e}']), "{said:?}");
+    assert!(!stdout.contains(['\u{1b}', '\u{202e}']), "{stdout:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failed_pull_prints_the_reason_and_exits_with_1() {
     let refused = output(&["pull", "--persona", "wrong-external-id"]).await;
-    let said = text(&refused.stderr);
-    assert_eq!(refused.status.code(), Some(1), "{said}");
-    assert!(said.contains("patient_link_refused") && said.contains("409"), "{said}");
+    let stderr = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains("patient_link_refused") && stderr.contains("409"),
+        "{stderr}"
+    );
     let unknown = output(&["pull", "--persona", "nobody"]).await;
     assert_eq!(unknown.status.code(), Some(2));
     assert!(

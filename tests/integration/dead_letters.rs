@@ -30,9 +30,9 @@ async fn redrive_queues(app: &TestApp, source: SourceQueue) -> RedriveQueues {
 
 /// A queue's dead letters, oldest first.
 async fn read_dead_letters(app: &TestApp, source: SourceQueue) -> Vec<ListedDeadLetter> {
-    let seen = redrive_queues(app, source).await.list().await.expect("letters");
-    assert!(!seen.more);
-    let mut dead_letters = seen.dead_letters;
+    let listing = redrive_queues(app, source).await.list().await.expect("letters");
+    assert!(!listing.more);
+    let mut dead_letters = listing.dead_letters;
     dead_letters.sort_by_key(|dead_letter| dead_letter.since);
     dead_letters
 }
@@ -76,7 +76,7 @@ async fn unreadable_message_is_kept_with_its_reason() {
         // The list receives the dead letters, and makes them visible again when it ends.
         let depth = app.sandbox().aws().queues().depths()[queues(source).1];
         assert_eq!((depth.visible, depth.in_flight), (3, 0), "{source:?}");
-        assert_bodies_are_kept_without_record_links(&app, source);
+        assert_bodies_lack_only_record_links(&app, source);
     }
     let log = app.log();
     for (source, reason) in SourceQueue::ALL
@@ -87,7 +87,7 @@ async fn unreadable_message_is_kept_with_its_reason() {
     }
     assert!(log.iter().all(|line| !line.contains(CANARY)));
     for reason in REASONS {
-        let counted = app.until_measured("DeadLetters", &[("Reason", reason)], 3).await;
+        let counted = app.until_metric("DeadLetters", &[("Reason", reason)], 3).await;
         assert_eq!(counted, [1.0; 3], "{reason}");
     }
     app.stop().await;
@@ -106,7 +106,7 @@ async fn send_unreadable_messages(app: &TestApp) {
 }
 
 /// Checks that the bodies are unchanged, except that those of `record-fetch` lack their links.
-fn assert_bodies_are_kept_without_record_links(app: &TestApp, source: SourceQueue) {
+fn assert_bodies_lack_only_record_links(app: &TestApp, source: SourceQueue) {
     let bodies = bodies(app, source);
     assert!(bodies.iter().all(|body| body.contains("kept")), "{source:?}");
     let links = bodies.iter().filter(|body| body.contains(CANARY)).count();

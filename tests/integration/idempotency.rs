@@ -316,8 +316,8 @@ async fn key_is_neither_stored_nor_logged() {
     assert!(!reply.body.to_string().contains(CANARY));
     let log = until("the functions have logged", async || {
         let log = app.log();
-        let said = |text: &str| log.iter().any(|line| line.contains(text));
-        (said("idempotency_key_malformed") && said("replayed the stored reply")).then_some(log)
+        let is_logged = |text: &str| log.iter().any(|line| line.contains(text));
+        (is_logged("idempotency_key_malformed") && is_logged("replayed the stored reply")).then_some(log)
     })
     .await;
     assert!(log.iter().all(|line| !line.contains(CANARY)));

@@ -216,8 +216,8 @@ async fn ask_for_records(app: &TestApp, person: &Person) {
     app.slow_queues(0).await;
     app.stand_in()
         .fail_next(Operation::DownloadFile, Failure::TruncateAfter(60));
-    let asked = person.ask_record(&json!({ "conversionType": "json" })).await;
-    assert_eq!(person.until_record(&asked).await.text("/status"), "available");
+    let id = person.ask_record(&json!({ "conversionType": "json" })).await;
+    assert_eq!(person.until_record(&id).await.text("/status"), "available");
     let unknown_form = json!({ "conversionType": "CanaryContent" });
     assert_eq!(person.app.ask_record(&unknown_form).await.unwrap().status, 400);
     let no_id = person.app.send(Method::GET, "/v1/records/CanaryContentName", None);
@@ -261,9 +261,9 @@ fn record_link(bodies: &[String]) -> Canaries {
 /// they cannot contain personal data that is not a canary.
 fn assert_metrics_are_codes(app: &TestApp, log: &[String]) {
     let data = app.data();
-    let told: BTreeSet<&str> = data.iter().map(|datum| datum.name.as_str()).collect();
+    let names: BTreeSet<&str> = data.iter().map(|datum| datum.name.as_str()).collect();
     for name in METRICS {
-        assert!(told.contains(name), "{name} was not measured: {told:?}");
+        assert!(names.contains(name), "{name} was not measured: {names:?}");
         let quoted = format!("\"{name}\":");
         assert!(
             log.iter().any(|line| line.contains(&quoted)),

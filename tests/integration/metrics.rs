@@ -59,8 +59,8 @@ async fn pull_writes_its_metrics() {
     assert_eq!(pull.text("/status"), "completed", "{:?}", pull.body);
     let record = nora.final_record(&pull).await;
     app.drain().await;
-    app.until_measured("PullsEnded", &[], 1).await;
-    app.until_measured("WebhookAge", &[], 3).await;
+    app.until_metric("PullsEnded", &[], 1).await;
+    app.until_metric("WebhookAge", &[], 3).await;
 
     assert_eq!(counts(&app), expected(ONE_PULL));
     assert_eq!(app.metric_values("RecordBytes", &[]), [record.number("/bytes") as f64]);
@@ -73,11 +73,11 @@ async fn pull_writes_its_metrics() {
         ("start-network-query", Operation::StartNetworkQuery),
         ("start-consolidated-query", Operation::StartConsolidatedQuery),
     ] {
-        let told = app
-            .until_measured("UpstreamLatency", &[("Operation", operation)], 1)
+        let latencies = app
+            .until_metric("UpstreamLatency", &[("Operation", operation)], 1)
             .await;
         assert_eq!(
-            told.len(),
+            latencies.len(),
             app.stand_in().stats().calls(upstream) as usize,
             "{operation}"
         );
@@ -141,12 +141,12 @@ async fn duplicate_message_is_not_counted_again() {
     // A process writes its lines in order, so a message's metrics precede its `message done`.
     until("all replayed webhooks are processed", async || {
         let log = app.log();
-        let done = |id: &String| {
+        let is_processed = |id: &String| {
             log.iter()
                 .any(|line| line.contains("message done") && line.contains(id))
         };
         let duplicates = log.iter().filter(|line| line.contains(r#""outcome":"duplicate""#));
-        (copies.iter().all(done) && duplicates.count() == 2 * 3 + 3 * 3).then_some(())
+        (copies.iter().all(is_processed) && duplicates.count() == 2 * 3 + 3 * 3).then_some(())
     })
     .await;
 
@@ -192,8 +192,8 @@ async fn failures_are_counted_by_code() {
         ("UpstreamErrors", "Kind", "bad-request"),
         ("PullsEnded", "State", "failed"),
     ] {
-        let told = app.until_measured(name, &[(dimension, code)], 1).await;
-        assert_eq!(told, [1.0], "{name} {code}");
+        let values = app.until_metric(name, &[(dimension, code)], 1).await;
+        assert_eq!(values, [1.0], "{name} {code}");
     }
     assert_eq!(app.metric_values("WebhooksRefused", &[]), [1.0; 3]);
     app.stop().await;
@@ -204,8 +204,8 @@ async fn failures_are_counted_by_code() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn outcome_of_rereading_the_webhook_keys_is_counted() {
     let app = TestApp::with(|options| options.prewarm = false).await;
-    let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-    let sink = std::sync::Arc::clone(&told);
+    let outcomes = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let sink = std::sync::Arc::clone(&outcomes);
     let metrics = Metrics::to("test", move |line| {
         let line: Value = serde_json::from_str(line).expect("JSON");
         sink.lock().unwrap().push(line["Outcome"].clone());
@@ -227,13 +227,13 @@ async fn outcome_of_rereading_the_webhook_keys_is_counted() {
     let signature = app.stand_in().sign(body);
     assert_eq!(verify(&signature, after(31)).await, Err(SignatureError::Mismatch));
     assert_eq!(verify(&signature, after(32)).await, Err(SignatureError::Mismatch));
-    assert_eq!(*told.lock().unwrap(), ["unmatched"], "not read twice in a second");
+    assert_eq!(*outcomes.lock().unwrap(), ["unmatched"], "not read twice in a second");
     app.store_webhook_keys(&serde_json::json!({ "current": new_key })).await;
     assert_eq!(verify(&signature, after(62)).await, Ok(()));
     app.store_webhook_keys(&serde_json::json!({ "current": "" })).await;
     let other = app.stand_in().sign(b"something else");
     assert_eq!(verify(&other, after(93)).await, Err(SignatureError::Mismatch));
-    assert_eq!(*told.lock().unwrap(), ["unmatched", "matched", "failed"]);
+    assert_eq!(*outcomes.lock().unwrap(), ["unmatched", "matched", "failed"]);
     // The keys that were read before stay in use.
     assert_eq!(verify(&signature, after(94)).await, Ok(()));
     app.stop().await;

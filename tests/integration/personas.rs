@@ -72,8 +72,8 @@ async fn silent_source(app: &TestApp) {
         .find_map(|event| event["request"].as_str())
         .expect("a started event")
         .to_owned();
-    let told = app.stand_in().deliveries();
-    let of_pull = told
+    let deliveries = app.stand_in().deliveries();
+    let of_pull = deliveries
         .iter()
         .filter(|delivery| delivery.request_id.as_ref() == Some(&request));
     let kinds: Vec<&str> = of_pull.map(|delivery| delivery.event_type.as_str()).collect();

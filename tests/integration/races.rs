@@ -276,8 +276,8 @@ async fn assert_counted_once(app: &TestApp) {
         ("RecordBytes", None, ""),
     ] {
         let detail: Vec<_> = dimension.into_iter().map(|dimension| (dimension, code)).collect();
-        let told = app.until_measured(counted, &detail, 1).await;
-        assert_eq!(told.len(), 1, "{counted}: {told:?}");
+        let values = app.until_metric(counted, &detail, 1).await;
+        assert_eq!(values.len(), 1, "{counted}: {values:?}");
     }
 }
 

@@ -32,7 +32,7 @@ async fn failed_delivery_is_found_and_replayed() {
     );
     app.reconcile().await;
     assert_eq!(status_calls(), 1);
-    assert_eq!(app.until_measured("ReplaysRequested", &[], 1).await, [1.0]);
+    assert_eq!(app.until_metric("ReplaysRequested", &[], 1).await, [1.0]);
     assert_eq!(app.metric_values("FailedDeliveries", &[]), [1.0]);
     assert_eq!(app.metric_values("ReplaysStalled", &[]), [0.0]);
     assert!(app.metric_values("OverdueItems", &[]).is_empty());
@@ -65,7 +65,7 @@ async fn work_with_a_lost_message_is_sent_again() {
     .await;
     assert_eq!(ended.text("/status"), "completed", "{:?}", ended.body);
     assert_eq!(app.stand_in().stats().calls(Operation::StartNetworkQuery), 2);
-    let found = app.until_measured("OverdueItems", &[], 1).await;
+    let found = app.until_metric("OverdueItems", &[], 1).await;
     let ages = app.metric_values("OverdueAge", &[]);
     // `reconcile` leaves work to its own message until the work is 30 s late, which is 2 s at this time scale.
     assert!(

@@ -87,9 +87,9 @@ async fn empty_secret_stops_the_function_by_name() {
     let app = TestApp::with(|options| options.set_up = false).await;
     let nora = app.person("nora", "Jane");
     assert_eq!(nora.link().await.status, 500);
-    let said = "secret of METRIPORT_API_KEY_SECRET: does not exist or has no value yet";
+    let problem = "secret of METRIPORT_API_KEY_SECRET: does not exist or has no value yet";
     assert!(
-        app.log().iter().any(|line| line.contains(said)),
+        app.log().iter().any(|line| line.contains(problem)),
         "{}",
         app.log().join("\n")
     );
@@ -105,9 +105,9 @@ async fn empty_secret_stops_the_function_by_name() {
         nora.app.get("/v1/network-queries").await.expect("an answer").status,
         500
     );
-    let said = "secret of OWNER_KEY_SECRET: the owner key is shorter than 32 bytes";
+    let problem = "secret of OWNER_KEY_SECRET: the owner key is shorter than 32 bytes";
     assert!(
-        app.log().iter().any(|line| line.contains(said)),
+        app.log().iter().any(|line| line.contains(problem)),
         "{}",
         app.log().join("\n")
     );
@@ -186,15 +186,15 @@ async fn webhook_secret_without_a_key_stops_the_function_by_name() {
 
 /// Sends an event until `webhook-intake` has logged this problem of its secret. Each attempt must get a 5xx.
 async fn until_init_fails(app: &TestApp, event: &(String, String), problem: &str) {
-    let said = format!("secret of WEBHOOK_KEYS_SECRET: {problem}");
-    until(&format!("it says: {said}"), async || {
+    let message = format!("secret of WEBHOOK_KEYS_SECRET: {problem}");
+    until(&format!("it says: {message}"), async || {
         let refused = send(app, event).await;
         assert!((500..600).contains(&refused), "{refused}");
         app.log()
             .iter()
             .any(|line| {
                 let line = line.replace('\\', "");
-                line.contains(r#""level":"ERROR","message":"init failed""#) && line.contains(&said)
+                line.contains(r#""level":"ERROR","message":"init failed""#) && line.contains(&message)
             })
             .then_some(())
     })

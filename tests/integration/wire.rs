@@ -53,12 +53,12 @@ async fn pull_and_ask(app: &TestApp, nora: &Person, items: &mut BTreeSet<String>
     let ended = nora.until_ended(&accepted.text("/id")).await;
     assert_eq!(ended.text("/status"), "completed", "{:?}", ended.body);
     let keyed = nora.app.with_key("record");
-    let asked = keyed
+    let reply = keyed
         .ask_record(&json!({ "conversionType": "pdf" }))
         .await
         .expect("an answer");
-    assert_eq!(asked.status, 202, "{:?}", asked.body);
-    nora.until_record(&asked.text("/id")).await;
+    assert_eq!(reply.status, 202, "{:?}", reply.body);
+    nora.until_record(&reply.text("/id")).await;
     app.drain().await;
 }
 

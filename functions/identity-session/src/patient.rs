@@ -153,9 +153,9 @@ async fn finish(
     begun: PatientSlot,
     link: PatientLink,
 ) -> Result<PatientSlot, Error> {
-    let done = begun.clone().finish(link);
-    match io.end_change(person.owner, &done, io.now()).await {
-        Ok(()) => Ok(done),
+    let slot = begun.clone().finish(link);
+    match io.end_change(person.owner, &slot, io.now()).await {
+        Ok(()) => Ok(slot),
         Err(error) if error.lacks(Condition::PatientUnowned) => {
             let error = refused(io, LinkConflict::PatientOwned).into();
             leave(io, person, begun, &error).await;

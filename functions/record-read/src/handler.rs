@@ -48,8 +48,8 @@ async fn ask(deps: &Deps, owner: &OwnerId, request: &Request, now: Time) -> Resu
             id: RecordId::new(attempt.id),
             resumed: attempt.resumed,
         };
-        let asked = request::request(deps.io(), owner, ask).await;
-        let (record, allowance) = asked.inspect_err(|error| count_if_full(&deps.metrics, error))?;
+        let outcome = request::request(deps.io(), owner, ask).await;
+        let (record, allowance) = outcome.inspect_err(|error| count_if_full(&deps.metrics, error))?;
         let reply = json(202, &view::of_record(&record, now));
         Ok(PostAnswer::lasting(limited(reply, allowance.as_ref())))
     })

@@ -114,14 +114,14 @@ async fn equal(
     io: &impl ReadRecord,
     owner: &OwnerId,
     open: &OpenRecords,
-    asked: &Record,
+    new: &Record,
     now: Time,
 ) -> Result<Option<Record>, Error> {
-    let Some(id) = open.equal(&asked.asked) else {
+    let Some(id) = open.equal(&new.query) else {
         return Ok(None);
     };
     let found = io.record(owner, id).await?;
-    Ok(found.filter(|record| record.patient == asked.patient && !record.shown_state(now).is_terminal()))
+    Ok(found.filter(|record| record.patient == new.patient && !record.shown_state(now).is_terminal()))
 }
 
 /// The list of open records, with room for one more. Ended records are removed only from a full list.

@@ -13,7 +13,7 @@ use crate::Ports;
 /// Largest queued event, in bytes; SQS accepts one MiB.
 const EVENT_BYTES_MAX: usize = 1000 * 1024;
 /// Most characters kept of a body that is too large. A character takes up to six bytes in JSON.
-const KEPT_CHARS_MAX: usize = 150 * 1024;
+const BODY_CHARS_MAX: usize = 150 * 1024;
 
 /// The reply to a webhook.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ fn read(verified: VerifiedWebhook<'_>, now: Time) -> Incoming {
                 Event::IdentityUnclear { body } => match body.verification() {
                     Some(verification) => Event::Identity { verification },
                     None => Event::IdentityUnclear {
-                        body: body.cut(KEPT_CHARS_MAX),
+                        body: body.cut(BODY_CHARS_MAX),
                     },
                 },
                 _ => Event::Other,

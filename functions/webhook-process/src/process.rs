@@ -24,7 +24,7 @@ pub async fn process(io: &impl Ports, event: &WebhookEvent) -> Result<WebhookOut
         return acted;
     }
     match io.find_message(&event.message).await? {
-        Some(seen) => repeat(io, event, &seen).await,
+        Some(message) => repeat(io, event, &message).await,
         None => acted,
     }
 }
@@ -55,8 +55,8 @@ async fn act(io: &impl Ports, event: &WebhookEvent, now: Time) -> Result<Webhook
 
 /// Handles a message that was seen before. Its effect is stored. If the event brought Metriport's link to a record, the
 /// process may have died before it sent the link to `record-fetch`, so the link is sent again.
-async fn repeat(io: &impl Ports, event: &WebhookEvent, seen: &SeenMessage) -> Result<WebhookOutcome, Error> {
-    if seen.digest != event.digest {
+async fn repeat(io: &impl Ports, event: &WebhookEvent, message: &SeenMessage) -> Result<WebhookOutcome, Error> {
+    if message.digest != event.digest {
         return Err(Error::GivenUp(DeadLetterReason::MessageIdReused));
     }
     if let Event::Consolidated { delivery } = &event.event {

@@ -14,7 +14,7 @@ use shared::queue::SourceQueue;
 
 use crate::report::{say, say_line};
 
-pub use queue::{ListedDeadLetter, RedriveQueues, Redriven, Seen};
+pub use queue::{DeadLetterList, ListedDeadLetter, RedriveQueues, Redriven};
 
 /// Options of `dead-letters`.
 #[derive(Debug, Clone, Args)]
@@ -123,8 +123,8 @@ pub(crate) async fn dead_letters(args: &DeadLettersArgs) -> Result<(), String> {
 
 async fn list(queues: &[RedriveQueues], ids: bool) -> Result<(), String> {
     for queue in queues {
-        let seen = queue.list().await?;
-        for line in render_dead_letters(queue.source(), &seen, ids, shared::clock::now()) {
+        let list = queue.list().await?;
+        for line in render_dead_letters(queue.source(), &list, ids, shared::clock::now()) {
             say_line(&line);
         }
     }
@@ -135,10 +135,10 @@ async fn redrive(queues: &[RedriveQueues], which: &Which, dry_run: bool) -> Resu
     let mut meant = 0;
     for queue in queues {
         let Redriven { sent_back, left, more } = queue.redrive(which, dry_run).await?;
-        let done = if dry_run { "would be sent back" } else { "sent back" };
+        let action = if dry_run { "would be sent back" } else { "sent back" };
         let rest = if more { ", and more that were not checked" } else { "" };
         say(&format!(
-            "{}: {sent_back} {done}, {left} left{rest}",
+            "{}: {sent_back} {action}, {left} left{rest}",
             queue.source().name()
         ));
         meant += sent_back;
@@ -151,8 +151,8 @@ async fn redrive(queues: &[RedriveQueues], which: &Which, dry_run: bool) -> Resu
 
 /// Describes the dead letters of one queue, by reason.
 #[must_use]
-pub fn render_dead_letters(source: SourceQueue, seen: &Seen, ids: bool, now: Time) -> Vec<String> {
-    let Seen { dead_letters, more } = seen;
+pub fn render_dead_letters(source: SourceQueue, list: &DeadLetterList, ids: bool, now: Time) -> Vec<String> {
+    let DeadLetterList { dead_letters, more } = list;
     if dead_letters.is_empty() {
         return vec![format!("{}: none", source.name())];
     }
@@ -233,12 +233,12 @@ mod tests {
             make_dead_letter("d", DeadLetterCause::Unreadable, 60),
         ];
         let now = Time::from_millis(1_000_000_000);
-        let seen = Seen {
+        let list = DeadLetterList {
             dead_letters,
             more: false,
         };
         let squeezed = |ids| {
-            let lines = render_dead_letters(SourceQueue::RunAdvance, &seen, ids, now);
+            let lines = render_dead_letters(SourceQueue::RunAdvance, &list, ids, now);
             lines
                 .iter()
                 .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
@@ -252,7 +252,7 @@ mod tests {
         ];
         assert_eq!(squeezed(false), expected);
         assert!(squeezed(true).contains(&"c 2 h".to_owned()));
-        let none = Seen {
+        let none = DeadLetterList {
             dead_letters: Vec::new(),
             more: false,
         };

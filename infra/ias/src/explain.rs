@@ -100,11 +100,11 @@ fn sentence(event: &Value) -> String {
 
 fn reported(event: &Value) -> String {
     let sources = event.pointer("/report/sources").and_then(Value::as_array);
-    let said = sources.into_iter().flatten().map(|source| {
+    let outcomes = sources.into_iter().flatten().map(|source| {
         let outcome = Some(read_text(source, "outcome")).filter(|outcome| !outcome.is_empty());
         format!("{} {}", read_text(source, "source"), outcome.unwrap_or("in progress"))
     });
-    said.collect::<Vec<_>>().join(", ")
+    outcomes.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -105,7 +105,7 @@ fn show(args: &PullArgs, puller: &Puller, pulls: [&Fetched; 2], pace: Pace) -> R
                 second.sha256
             ));
             say(&table(summary));
-            if let Some(out) = file.kept_path() {
+            if let Some(out) = file.named_path() {
                 say(&format!("  written to {}", out.display()));
             }
         }

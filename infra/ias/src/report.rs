@@ -162,9 +162,9 @@ mod tests {
 
     #[test]
     fn escaped_json_keeps_its_value() {
-        let said = serde_json::json!({ "source": SOURCE }).to_string();
+        let json = serde_json::json!({ "source": SOURCE }).to_string();
         assert_eq!(
-            serde_json::from_str::<serde_json::Value>(&one_line(&said)).unwrap()["source"],
+            serde_json::from_str::<serde_json::Value>(&one_line(&json)).unwrap()["source"],
             SOURCE
         );
     }

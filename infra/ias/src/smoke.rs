@@ -131,7 +131,7 @@ fn show(base: &str, fetched: &Fetched) -> Result<(), String> {
         fetched.sha256
     ));
     say(&table(&summarize(file.path())?));
-    if let Some(out) = file.kept_path() {
+    if let Some(out) = file.named_path() {
         say(&format!("  written to {}", out.display()));
     }
     Ok(())

@@ -67,7 +67,7 @@ pub(super) struct Lexer {
     key: bool,
     wanted: bool,
     /// The beginning of a wanted text that started in an earlier window or piece.
-    kept: Vec<u8>,
+    beginning: Vec<u8>,
 }
 
 impl Default for Lexer {
@@ -78,7 +78,7 @@ impl Default for Lexer {
             lex: Lex::Between,
             key: false,
             wanted: false,
-            kept: Vec::with_capacity(TEXT_MAX + 1),
+            beginning: Vec::with_capacity(TEXT_MAX + 1),
         }
     }
 }
@@ -279,19 +279,19 @@ impl Lexer {
 
     fn keep(&mut self, plain: &[u8]) {
         if self.wanted {
-            let room = (TEXT_MAX + 1).saturating_sub(self.kept.len());
-            self.kept.extend_from_slice(plain.get(..room).unwrap_or(plain));
+            let room = (TEXT_MAX + 1).saturating_sub(self.beginning.len());
+            self.beginning.extend_from_slice(plain.get(..room).unwrap_or(plain));
         }
     }
 
     fn tell(&mut self, key: bool, plain: &[u8], reader: &mut impl Reader) -> Result<(), Fault> {
-        if self.kept.is_empty() {
+        if self.beginning.is_empty() {
             return reader.text(key, plain.get(..=TEXT_MAX).unwrap_or(plain));
         }
         self.keep(plain);
-        let told = reader.text(key, &self.kept);
-        self.kept.clear();
-        told
+        let result = reader.text(key, &self.beginning);
+        self.beginning.clear();
+        result
     }
 
     const fn in_escape(&mut self, byte: u8) -> Result<(), Fault> {

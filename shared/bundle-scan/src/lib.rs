@@ -142,7 +142,7 @@ enum Slot {
 /// Whether each name that may appear only once has appeared: in the Bundle, in the current entry, and in that entry's
 /// resource.
 #[derive(Default)]
-struct Seen {
+struct KeyFlags {
     bundle_type: bool,
     entries: bool,
     resource: bool,
@@ -156,7 +156,7 @@ struct Bundle {
     /// The number of open brackets inside `place` that do not begin a known part.
     below: usize,
     slot: Slot,
-    seen: Seen,
+    key_flags: KeyFlags,
     is_bundle: bool,
     counts: BTreeMap<String, u64>,
 }
@@ -221,25 +221,25 @@ impl Bundle {
     fn enter(&mut self, place: Place) {
         self.place = place;
         match place {
-            Place::Entry => self.seen.resource = false,
-            Place::Resource => self.seen.resource_type = false,
+            Place::Entry => self.key_flags.resource = false,
+            Place::Resource => self.key_flags.resource_type = false,
             Place::Outside | Place::Root | Place::Entries => {}
         }
     }
 
     fn key(&mut self, key: &[u8]) -> Result<(), Fault> {
-        let (slot, seen) = match (self.place, key) {
-            (Place::Root, b"resourceType") => (Slot::BundleType, &mut self.seen.bundle_type),
-            (Place::Root, b"entry") => (Slot::Entries, &mut self.seen.entries),
-            (Place::Entry, b"resource") => (Slot::Resource, &mut self.seen.resource),
-            (Place::Resource, b"resourceType") => (Slot::ResourceType, &mut self.seen.resource_type),
+        let (slot, flag) = match (self.place, key) {
+            (Place::Root, b"resourceType") => (Slot::BundleType, &mut self.key_flags.bundle_type),
+            (Place::Root, b"entry") => (Slot::Entries, &mut self.key_flags.entries),
+            (Place::Entry, b"resource") => (Slot::Resource, &mut self.key_flags.resource),
+            (Place::Resource, b"resourceType") => (Slot::ResourceType, &mut self.key_flags.resource_type),
             _ => {
                 self.slot = Slot::Other;
                 return Ok(());
             }
         };
         self.slot = slot;
-        if std::mem::replace(seen, true) {
+        if std::mem::replace(flag, true) {
             return Err(Fault::Doubled);
         }
         Ok(())

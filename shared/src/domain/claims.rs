@@ -40,10 +40,10 @@ impl ClaimRules {
     #[must_use]
     pub fn hold(&self, demographics: &Demographics, claims: &BTreeMap<String, String>) -> bool {
         self.0.iter().all(|(field, claim)| {
-            claims.get(claim).is_some_and(|said| match field {
-                Field::FirstName => names::are_equal(demographics.first_name(), said),
-                Field::LastName => names::are_equal(demographics.last_name(), said),
-                Field::Dob => demographics.dob() == said.trim(),
+            claims.get(claim).is_some_and(|value| match field {
+                Field::FirstName => names::are_equal(demographics.first_name(), value),
+                Field::LastName => names::are_equal(demographics.last_name(), value),
+                Field::Dob => demographics.dob() == value.trim(),
             })
         })
     }
@@ -115,7 +115,7 @@ mod tests {
                 panic!("a row of eight cells: {row:?}")
             };
             let claims = [("given_name", given), ("family_name", family), ("birthdate", birthdate)];
-            let claims: BTreeMap<_, _> = claims.map(|(name, said)| (name.to_owned(), said.to_owned())).into();
+            let claims: BTreeMap<_, _> = claims.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
             let holds = rules.hold(&demographics(first, last, born), &claims);
             assert_eq!(holds, verdict == "same", "{why}: {row:?}");
             assert!(["same", "different"].contains(&verdict), "{row:?}");

@@ -161,14 +161,14 @@ impl Identity {
     /// opened for the same patient and demographics as the open one. A new proofing may return the known identity,
     /// which is then bound again.
     #[must_use]
-    pub fn verify(mut self, seen: &Verification, now: Time) -> (Self, IdentityVerdict) {
-        let verdict = self.judge(seen);
+    pub fn verify(mut self, verification: &Verification, now: Time) -> (Self, IdentityVerdict) {
+        let verdict = self.judge(verification);
         let bound = verdict == IdentityVerdict::Bound;
-        let Some(passed) = bound.then(|| self.take(seen)).flatten() else {
+        let Some(passed) = bound.then(|| self.take(verification)).flatten() else {
             return (self, verdict);
         };
         self.proofed = Some(Proofed {
-            id: seen.proofed_identity.clone(),
+            id: verification.proofed_identity.clone(),
             patient: passed.patient,
             demographics: passed.demographics,
             at: now,
@@ -181,11 +181,11 @@ impl Identity {
     /// Takes the session that an event is about, or the open session if the event names none. Sessions before it are
     /// dropped. Later sessions stay: the person may have passed their pages, too, and Metriport may accept only the
     /// newest identity.
-    fn take(&mut self, seen: &Verification) -> Option<OpenSession> {
+    fn take(&mut self, verification: &Verification) -> Option<OpenSession> {
         match self
             .earlier
             .iter()
-            .position(|session| seen.is_of(session) == Some(true))
+            .position(|session| verification.is_of(session) == Some(true))
         {
             Some(index) => self.earlier.drain(..=index).next_back(),
             None => {
@@ -195,11 +195,11 @@ impl Identity {
         }
     }
 
-    fn judge(&self, seen: &Verification) -> IdentityVerdict {
+    fn judge(&self, verification: &Verification) -> IdentityVerdict {
         let known = self
             .proofed
             .as_ref()
-            .is_some_and(|proofed| proofed.id == seen.proofed_identity);
+            .is_some_and(|proofed| proofed.id == verification.proofed_identity);
         let not_open = if known {
             IdentityVerdict::Known
         } else {
@@ -207,19 +207,23 @@ impl Identity {
         };
         let Some(open) = &self.session else { return not_open };
         let sessions = self.earlier.iter().chain([open]);
-        if sessions.clone().any(|session| seen.contradicts_itself(session)) {
+        if sessions.clone().any(|session| verification.contradicts_itself(session)) {
             return IdentityVerdict::Unbound;
         }
         // `is_of` returns `None` either for every session or for none of them. Otherwise, the maximum is `Some(true)`
         // if a session matches.
-        let ours = sessions.map(|session| seen.is_of(session)).max().flatten();
+        let ours = sessions.map(|session| verification.is_of(session)).max().flatten();
         if ours == Some(false) {
             return not_open;
         }
-        if seen.patient.as_ref().is_some_and(|patient| *patient != open.patient) {
+        if verification
+            .patient
+            .as_ref()
+            .is_some_and(|patient| *patient != open.patient)
+        {
             return IdentityVerdict::OtherPatient;
         }
-        match (ours, &seen.patient) {
+        match (ours, &verification.patient) {
             (Some(_), _) => IdentityVerdict::Bound,
             (None, Some(_)) if known => IdentityVerdict::Known,
             (None, Some(_)) if !self.superseded_other => IdentityVerdict::Bound,

@@ -166,11 +166,11 @@ impl Timing {
         self.of(Duration::from_secs(5))
     }
 
-    /// How long to wait after a 429: the time that Metriport's answer names (`said`), or else a minute, the length of
-    /// Metriport's windows. The wait is at least [`Timing::retry_pause`].
+    /// How long to wait after a 429: the time that Metriport's answer names (`retry_after`), or else a minute, the
+    /// length of Metriport's windows. The wait is at least [`Timing::retry_pause`].
     #[must_use]
-    pub fn busy_pause(self, said: Option<Duration>) -> Duration {
-        said.unwrap_or(self.of(MINUTE)).max(self.retry_pause())
+    pub fn busy_pause(self, retry_after: Option<Duration>) -> Duration {
+        retry_after.unwrap_or(self.of(MINUTE)).max(self.retry_pause())
     }
 
     /// The pause before status read number `polls` (from 0). The first pause is 15 s; each later pause is one and a

@@ -99,22 +99,24 @@ mod tests {
     use crate::store::StoreError;
 
     /// Keeps dead letters, or fails to.
-    struct Kept(Option<Mutex<Vec<(String, String)>>>);
+    struct DeadLetterStore(Option<Mutex<Vec<(String, String)>>>);
 
-    impl KeepDeadLetter for Kept {
+    impl KeepDeadLetter for DeadLetterStore {
         fn source(&self) -> SourceQueue {
             SourceQueue::RecordFetch
         }
 
         async fn keep(&self, dead_letter: &DeadLetter<'_>) -> Result<(), QueueError> {
-            let Some(kept) = &self.0 else {
+            let Some(rows) = &self.0 else {
                 return Err(QueueError {
                     queue: "Q",
                     problem: "connection".to_owned(),
                 });
             };
-            let said = serde_json::to_string(&dead_letter.envelope).unwrap();
-            kept.lock().unwrap().push((said, dead_letter.body.clone().into_owned()));
+            let envelope = serde_json::to_string(&dead_letter.envelope).unwrap();
+            rows.lock()
+                .unwrap()
+                .push((envelope, dead_letter.body.clone().into_owned()));
             Ok(())
         }
     }
@@ -129,7 +131,7 @@ mod tests {
         }
     }
 
-    async fn run(bodies: &[&str], kept: &Kept) -> Vec<String> {
+    async fn run(bodies: &[&str], store: &DeadLetterStore) -> Vec<String> {
         let mut event = SqsEvent::default();
         for (index, body) in bodies.iter().enumerate() {
             let mut message = SqsMessage::default();
@@ -140,7 +142,7 @@ mod tests {
                 .insert("ApproximateReceiveCount".to_owned(), "3".to_owned());
             event.records.push(message);
         }
-        let failures = each(event, kept, step).await.batch_item_failures;
+        let failures = each(event, store, step).await.batch_item_failures;
         failures.into_iter().map(|failure| failure.item_identifier).collect()
     }
 
@@ -155,9 +157,9 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn each_message_fails_or_succeeds_separately() {
-        let kept = Kept(Some(Mutex::default()));
-        assert_eq!(run(&BODIES, &kept).await, ["0", "2"]);
-        let kept = kept.0.unwrap().into_inner().unwrap();
+        let store = DeadLetterStore(Some(Mutex::default()));
+        assert_eq!(run(&BODIES, &store).await, ["0", "2"]);
+        let rows = store.0.unwrap().into_inner().unwrap();
         let envelope = |rest: &str, id: u32| {
             format!(r#"{{"version":1,{rest},"queue":"record-fetch","messageId":"{id}","receivedCount":3}}"#)
         };
@@ -169,11 +171,11 @@ mod tests {
             ),
             (envelope(r#""reason":"unknown_version""#, 4), BODIES[4]),
         ];
-        assert_eq!(kept, expected.map(|(said, body)| (said, body.to_owned())));
+        assert_eq!(rows, expected.map(|(text, body)| (text, body.to_owned())));
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn message_is_redelivered_if_its_dead_letter_is_not_stored() {
-        assert_eq!(run(&BODIES, &Kept(None)).await, ["0", "1", "2", "3", "4"]);
+        assert_eq!(run(&BODIES, &DeadLetterStore(None)).await, ["0", "1", "2", "3", "4"]);
     }
 }

@@ -116,8 +116,8 @@ impl RateBudget {
         let pace = self.pace();
         let budget = Budget::QueryStarts;
         let turn = match self.day.table.take_slot(budget, &pace, now, latest).await? {
-            Took::No(turn) => Turn::Busy(pace.retry_at(turn, now, latest)),
-            Took::Yes(turn) => Turn::Granted(pace.slot(turn, now)),
+            Took::No(planned) => Turn::Busy(pace.retry_at(planned, now, latest)),
+            Took::Yes(planned) => Turn::Granted(pace.slot(planned, now)),
         };
         Ok(self.measure_turn(budget, now, turn))
     }
@@ -162,8 +162,8 @@ impl RateBudget {
         match budget {
             Budget::PatientWrites | Budget::Identity | Budget::ConsolidatedStarts => Ok(()),
             Budget::QueryStarts => {
-                let turn = self.pace().turn_of(until);
-                self.day.table.put_off_slots(budget, turn).await
+                let planned = self.pace().planned_for(until);
+                self.day.table.put_off_slots(budget, planned).await
             }
         }
     }

@@ -45,7 +45,7 @@ pub struct KeyedRequest {
     /// work when its lease expires.
     pub lease: Duration,
     /// How long the key is kept.
-    pub kept: Duration,
+    pub life: Duration,
 }
 
 /// How a request under a key begins.
@@ -103,7 +103,7 @@ pub async fn begin<S: Storage>(storage: &S, call: KeyedRequest) -> Result<Begun,
                 until: call.now.plus(call.lease),
             },
             // Counted from the newest lease, so that a key does not expire while a request is at work under it.
-            expires_at: call.now.plus(call.kept),
+            expires_at: call.now.plus(call.life),
         };
         let read = stored.as_ref().map(|entry| &entry.stamp);
         // Written before the work, so that only one of several requests at the same moment does the work.
@@ -144,9 +144,9 @@ impl Lease {
         reply: StoredReply,
         useful_until: Option<Time>,
     ) -> Result<bool, S::Error> {
-        let kept = self.entry.expires_at;
-        let until = useful_until.map_or(kept, |until| until.min(kept));
-        self.end(storage, State::Replied { reply, until }, kept).await
+        let expires_at = self.entry.expires_at;
+        let until = useful_until.map_or(expires_at, |until| until.min(expires_at));
+        self.end(storage, State::Replied { reply, until }, expires_at).await
     }
 
     /// Ends the lease as if the key had never been used. This is for a request that certainly had no effect: even a
@@ -167,8 +167,8 @@ impl Lease {
     /// # Errors
     /// Fails like [`Lease::keep`].
     pub async fn give_up<S: Storage>(self, storage: &S) -> Result<bool, S::Error> {
-        let (now, kept) = (self.call.now, self.entry.expires_at);
-        self.end(storage, State::Leased { until: now }, kept).await
+        let (now, expires_at) = (self.call.now, self.entry.expires_at);
+        self.end(storage, State::Leased { until: now }, expires_at).await
     }
 
     async fn end<S: Storage>(self, storage: &S, state: State, expires_at: Time) -> Result<bool, S::Error> {

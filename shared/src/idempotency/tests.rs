@@ -13,7 +13,7 @@ use crate::domain::Time;
 use crate::owner::OwnerKey;
 
 const LEASE: Duration = Duration::from_millis(35);
-const KEPT: Duration = Duration::from_millis(1_000);
+const LIFE: Duration = Duration::from_millis(1_000);
 
 #[derive(Default)]
 struct Memory {
@@ -64,8 +64,8 @@ impl<F: FnOnce() + Send> Storage for Overtaken<'_, F> {
 }
 
 fn now<T>(work: impl Future<Output = Result<T, std::convert::Infallible>>) -> T {
-    let Ok(done) = work.now_or_never().expect("nothing to wait for");
-    done
+    let Ok(value) = work.now_or_never().expect("nothing to wait for");
+    value
 }
 
 fn fingerprint(body: &str) -> Fingerprint {
@@ -81,7 +81,7 @@ fn call(body: &str, id: u128, at: i64) -> KeyedRequest {
         id: Uuid::from_u128(id),
         now: Time::from_millis(at),
         lease: LEASE,
-        kept: KEPT,
+        life: LIFE,
     }
 }
 
@@ -284,7 +284,7 @@ impl Play {
     fn come(&mut self, body: &'static str, fails: bool) -> Checked {
         self.ids += 1;
         let mut call = call(body, self.ids, self.at);
-        call.kept = Duration::from_secs(3_600);
+        call.life = Duration::from_secs(3_600);
         match now(begin(&self.memory, call)) {
             Begun::Work(lease) => self.work(lease, body, fails),
             Begun::Replay(reply) => {

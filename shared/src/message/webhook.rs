@@ -172,7 +172,7 @@ pub enum Event {
     #[serde(alias = "identityUnreadable")]
     IdentityUnclear {
         /// The signed body as text, cut if it does not fit into a message.
-        body: KeptBody,
+        body: UnclearBody,
     },
     /// An event that we do not act on or could not read. Only its envelope is kept.
     #[serde(alias = "firstData")]
@@ -182,9 +182,9 @@ pub enum Event {
 /// A body that is read again later. `Debug` does not show it, because it may hold anything about a person.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct KeptBody(pub String);
+pub struct UnclearBody(pub String);
 
-impl KeptBody {
+impl UnclearBody {
     /// The first `chars` characters.
     #[must_use]
     pub fn cut(self, chars: usize) -> Self {
@@ -192,7 +192,7 @@ impl KeptBody {
     }
 }
 
-impl fmt::Debug for KeptBody {
+impl fmt::Debug for UnclearBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[kept body]")
     }

@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn metric_is_written_by_stage_and_by_detail() {
-        let told = read(&[Metric::pull_ended(PullState::Completed)]);
+        let lines = read(&[Metric::pull_ended(PullState::Completed)]);
         let expected = json!({
             "_aws": {
                 "Timestamp": 1_795_341_802_000_i64,
@@ -92,7 +92,7 @@ mod tests {
             "State": "completed",
             "PullsEnded": 1,
         });
-        assert_eq!(told, [expected]);
+        assert_eq!(lines, [expected]);
     }
 
     #[test]
@@ -101,13 +101,13 @@ mod tests {
             Metric::upstream_latency(Operation::ReadNetworkQuery, Duration::from_millis(40)),
             Metric::upstream_error(UpstreamErrorKind::Server),
         ];
-        let [told] = read(&call).try_into().unwrap();
-        assert_eq!(told["UpstreamLatency"], 40);
+        let [line] = read(&call).try_into().unwrap();
+        assert_eq!(line["UpstreamLatency"], 40);
         assert_eq!(
-            (&told["Operation"], &told["Kind"]),
+            (&line["Operation"], &line["Kind"]),
             (&json!("read-network-query"), &json!("server"))
         );
-        let sets = |index: usize| told["_aws"]["CloudWatchMetrics"][index]["Dimensions"].clone();
+        let sets = |index: usize| line["_aws"]["CloudWatchMetrics"][index]["Dimensions"].clone();
         assert_eq!(sets(0), json!([["Stage"], ["Stage", "Operation"]]));
         assert_eq!(sets(1), json!([["Stage"], ["Stage", "Kind"]]));
         assert_eq!(sets(2), Value::Null);
@@ -122,14 +122,14 @@ mod tests {
             Metric::record_bytes(7),
             Metric::record_bytes(8),
         ];
-        let told = read(&twice);
+        let lines = read(&twice);
         // Pulls and records both use the member `State`.
-        let states: Vec<_> = told.iter().map(|line| line["State"].clone()).collect();
+        let states: Vec<_> = lines.iter().map(|line| line["State"].clone()).collect();
         assert_eq!(
             states,
             [json!("failed"), json!("failed"), json!("partial"), Value::Null]
         );
-        let bytes: Vec<_> = told.iter().map(|line| line["RecordBytes"].clone()).collect();
+        let bytes: Vec<_> = lines.iter().map(|line| line["RecordBytes"].clone()).collect();
         assert_eq!(bytes, [Value::Null, Value::Null, json!(7), json!(8)]);
     }
 

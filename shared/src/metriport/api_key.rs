@@ -27,7 +27,7 @@ struct Shared {
 struct Used {
     key: SecretString,
     /// When the source was last read.
-    asked_at: Option<Time>,
+    read_at: Option<Time>,
 }
 
 impl ApiKey {
@@ -41,7 +41,7 @@ impl ApiKey {
     }
 
     fn of(key: SecretString, source: Option<(Arc<dyn ReadApiKey>, Duration)>) -> Self {
-        let used = Mutex::new(Used { key, asked_at: None });
+        let used = Mutex::new(Used { key, read_at: None });
         Self(Arc::new(Shared { used, source }))
     }
 
@@ -69,10 +69,10 @@ impl ApiKey {
 
     fn may_ask(&self, now: Time, gap: Duration) -> bool {
         let mut used = self.lock();
-        let may = used.asked_at.is_none_or(|asked| asked.until(now) >= gap);
+        let may = used.read_at.is_none_or(|read_at| read_at.until(now) >= gap);
         // The time is stored before the read, so that calls refused at the same moment read the source once.
         if may {
-            used.asked_at = Some(now);
+            used.read_at = Some(now);
         }
         may
     }

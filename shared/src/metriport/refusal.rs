@@ -127,7 +127,7 @@ impl Shape {
     }
 
     fn mentions(&self, status: u16, shows_aal2: bool) -> Mentions {
-        let said = match self {
+        let mentions = match self {
             Self::Envelope { title, detail } => Mentions::in_text(&format!("{title} {detail}")),
             // This text does not come from the API. The word `identity` in a path or page of it says nothing about the
             // person's identity.
@@ -138,9 +138,9 @@ impl Shape {
             Self::Empty => Mentions::default(),
         };
         if shows_aal2 && !self.is_about_the_account(status) {
-            said.or_aal2_by_status(status)
+            mentions.or_aal2_by_status(status)
         } else {
-            said
+            mentions
         }
     }
 

@@ -14,10 +14,10 @@ const WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// The requested wait, at most a day; `None` if the answer does not name one.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let asked = text(RETRY_AFTER.as_str());
-    asked
+    let requested = text(RETRY_AFTER.as_str());
+    requested
         .and_then(seconds)
-        .or_else(|| until(text(DATE.as_str())?, asked?))
+        .or_else(|| until(text(DATE.as_str())?, requested?))
         .or_else(|| seconds(text("ratelimit-reset")?))
         .map(|wait| wait.min(WAIT_MAX))
 }

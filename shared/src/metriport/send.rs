@@ -85,8 +85,8 @@ impl Client {
         let latency = Metric::upstream_latency(call.operation, begun.until(clock::now()));
         let failure = answer.as_ref().err().filter(|error| !is_an_answer(error));
         let failure = failure.map(|error| Metric::upstream_error(error.kind()));
-        let told: Vec<_> = [latency].into_iter().chain(failure).collect();
-        self.metrics.put(&told);
+        let metrics: Vec<_> = [latency].into_iter().chain(failure).collect();
+        self.metrics.put(&metrics);
         answer
     }
 

@@ -142,9 +142,11 @@ impl KeepDeadLetter for DeadLetterQueue {
     }
 
     async fn keep(&self, dead_letter: &DeadLetter<'_>) -> Result<(), QueueError> {
-        let said =
+        let envelope =
             serde_json::to_string(&dead_letter.envelope).map_err(|error| self.queue.error(&error.to_string()))?;
-        let attribute = MessageAttributeValue::builder().data_type("String").string_value(said);
+        let attribute = MessageAttributeValue::builder()
+            .data_type("String")
+            .string_value(envelope);
         let attribute = attribute
             .build()
             .map_err(|error| self.queue.error(&error.to_string()))?;
@@ -188,9 +190,9 @@ mod tests {
         let link = "https://records.example.test/x?sig=1";
         let delivery = json!({ "patient": "p-1", "status": "completed", "filters": {}, "link": link, "empty": false });
         let delivered = event(json!({ "kind": "consolidated", "delivery": delivery }));
-        let kept = SourceQueue::WebhookEvents.strip_record_links(&delivered);
-        assert!(delivered.contains(link) && !kept.contains("records.example.test"));
-        let read: WebhookEvent = parse(&kept).expect("the same but for its link");
+        let stripped = SourceQueue::WebhookEvents.strip_record_links(&delivered);
+        assert!(delivered.contains(link) && !stripped.contains("records.example.test"));
+        let read: WebhookEvent = parse(&stripped).expect("the same but for its link");
         let before: WebhookEvent = parse(&delivered).expect("an event");
         assert_eq!((read.message, read.received_at), (before.message, Time::from_millis(7)));
         match read.event {

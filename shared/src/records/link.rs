@@ -142,8 +142,8 @@ impl OpenLink for LinkClient {
                 tracing::warn!(host, "this host of a link is not in RecordLinkHosts");
             }
         })?;
-        let asked = self.http.get(url).header(ACCEPT_ENCODING, "gzip");
-        let reply = asked.send().await.map_err(|error| broken(&error))?;
+        let request = self.http.get(url).header(ACCEPT_ENCODING, "gzip");
+        let reply = request.send().await.map_err(|error| broken(&error))?;
         if reply.status() != reqwest::StatusCode::OK {
             return Err(RecordsError::Dead(reply.status().as_u16()));
         }

@@ -1,6 +1,6 @@
-//! The items of the rate budget: the next turn (see [`Pace`]), the held places, and the day's count of calls.
+//! The items of the rate budget: the next planned start (see [`Pace`]), the held places, and the day's count of calls.
 //!
-//! One conditional update takes a turn, a place or a call. If the condition fails, DynamoDB returns the stored item,
+//! One conditional update takes a planned time, a place or a call. If the condition fails, DynamoDB returns the stored item,
 //! and the next attempt decides with that item. All functions write these few items, so the number of attempts is
 //! limited. If all of them fail, the result is [`Took::No`].
 
@@ -24,9 +24,9 @@ const TRIES: u32 = 6;
 const FREE_AND_OPEN: &str =
     "(attribute_not_exists(#place) OR #place <= :now) AND (attribute_not_exists(closed) OR closed <= :now)";
 /// How long a day's count is kept.
-const DAY_KEPT_SECS: i64 = 8 * 86_400;
+const DAY_LIFE_SECS: i64 = 8 * 86_400;
 
-/// The outcome of an attempt to take a turn, a place, a call of the day or a share.
+/// The outcome of an attempt to take a planned time, a place, a call of the day or a share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Took<S> {
     /// Taken, with the value that the called method describes.
@@ -42,7 +42,7 @@ struct DayRow {
 
 /// Takes slots of a budget.
 pub trait TakeSlot {
-    /// Takes the next turn, unless its slot would lie after `latest`. Returns the turn in both cases.
+    /// Takes the next planned time, unless its slot would lie after `latest`. Returns that time in both cases.
     fn take_slot(
         &self,
         budget: Budget,
@@ -50,8 +50,8 @@ pub trait TakeSlot {
         now: Time,
         latest: Time,
     ) -> impl Future<Output = Result<Took<Time>>> + Send;
-    /// Moves the next turn to `turn`, unless it is later already. This delays the turns of all functions.
-    fn put_off_slots(&self, budget: Budget, turn: Time) -> impl Future<Output = Result<()>> + Send;
+    /// Moves the next planned time to `planned`, unless it is later already. This delays the slots of all functions.
+    fn put_off_slots(&self, budget: Budget, planned: Time) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// Takes places of a budget.
@@ -85,9 +85,9 @@ pub trait SpendDay {
 
 impl TakeSlot for Table {
     async fn take_slot(&self, budget: Budget, pace: &Pace, now: Time, latest: Time) -> Result<Took<Time>> {
-        let (last, mut known) = (pace.turn_of(latest), None);
+        let (last, mut known) = (pace.planned_for(latest), None);
         for _ in 0..TRIES {
-            // Usually the stored turn has passed or does not exist. The caller's turn is then `now`, and this one write
+            // Usually the stored time has passed or does not exist. The call is then planned for `now`, and this one write
             // takes it.
             if known.is_none_or(|next| next < now) {
                 let begin = self
@@ -105,7 +105,7 @@ impl TakeSlot for Table {
             if let Some(next) = known.filter(|next| *next > last) {
                 return Ok(Took::No(next));
             }
-            // The stored turn lies ahead. This write takes it and moves `next` on by one spacing.
+            // The stored time lies ahead. This write takes it and moves `next` on by one spacing.
             let queue = self
                 .update_item_of(keys::budget(budget))
                 .update_expression("SET #next = #next + :spacing")
@@ -123,8 +123,8 @@ impl TakeSlot for Table {
         Ok(Took::No(known.unwrap_or(now)))
     }
 
-    async fn put_off_slots(&self, budget: Budget, turn: Time) -> Result<()> {
-        self.put_off(budget, "next", turn).await
+    async fn put_off_slots(&self, budget: Budget, planned: Time) -> Result<()> {
+        self.put_off(budget, "next", planned).await
     }
 }
 
@@ -181,7 +181,7 @@ impl SpendDay for Table {
             .expression_attribute_names("#ttl", "ttl")
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":max", number(calls_max))
-            .expression_attribute_values(":ttl", number(now.seconds_ceil() + DAY_KEPT_SECS))
+            .expression_attribute_values(":ttl", number(now.seconds_ceil() + DAY_LIFE_SECS))
             .return_values(ReturnValue::UpdatedNew);
         Ok(match tried(count.send().await)? {
             Ok(item) => Took::Yes(parsed(&item, "calls").unwrap_or_default()),

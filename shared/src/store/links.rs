@@ -60,7 +60,7 @@ port! {
         /// The message that was seen under this id.
         async fn find_message(&self, message: &MessageId) -> Result<Option<SeenMessage>>;
         /// Marks a message without an effect as seen. Fails if it was seen before ([`Condition::MessageUnseen`]).
-        async fn remember(&self, seen: &SeenMessage) -> Result<()>;
+        async fn remember(&self, message: &SeenMessage) -> Result<()>;
     }
 }
 
@@ -73,7 +73,7 @@ port! {
             &self,
             owner: &OwnerId,
             identity: &Identity,
-            seen: &SeenMessage,
+            message: &SeenMessage,
         ) -> Result<()>;
     }
 }
@@ -120,13 +120,13 @@ impl RememberMessage for Table {
         self.get(keys::message(message), "seen message").await
     }
 
-    async fn remember(&self, seen: &SeenMessage) -> Result<()> {
-        self.transaction().put_seen(seen)?.commit().await
+    async fn remember(&self, message: &SeenMessage) -> Result<()> {
+        self.transaction().put_seen_message(message)?.commit().await
     }
 }
 
 impl BindIdentity for Table {
-    async fn write_verified(&self, owner: &OwnerId, identity: &Identity, seen: &SeenMessage) -> Result<()> {
+    async fn write_verified(&self, owner: &OwnerId, identity: &Identity, message: &SeenMessage) -> Result<()> {
         let replaces = Replaces::Version(identity.version.saturating_sub(1));
         let transaction = self.transaction();
         let transaction = transaction.put(
@@ -136,6 +136,6 @@ impl BindIdentity for Table {
             identity,
             [],
         )?;
-        transaction.put_seen(seen)?.commit().await
+        transaction.put_seen_message(message)?.commit().await
     }
 }

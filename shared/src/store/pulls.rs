@@ -73,7 +73,7 @@ port! {
     pub trait WritePullOnce via HasStore {
         /// Writes like [`WritePull::write_pull`], and marks the message as seen. Fails if the message was seen before
         /// ([`Condition::MessageUnseen`]).
-        async fn write_pull_once(&self, owner: &OwnerId, write: PullWrite<'_>, seen: &SeenMessage) -> Result<()>;
+        async fn write_pull_once(&self, owner: &OwnerId, write: PullWrite<'_>, message: &SeenMessage) -> Result<()>;
     }
 }
 
@@ -137,13 +137,18 @@ impl WritePull for Table {
 }
 
 impl WritePullOnce for Table {
-    async fn write_pull_once(&self, owner: &OwnerId, write: PullWrite<'_>, seen: &SeenMessage) -> Result<()> {
-        self.put_pull_change(owner, write, Some(seen)).await
+    async fn write_pull_once(&self, owner: &OwnerId, write: PullWrite<'_>, message: &SeenMessage) -> Result<()> {
+        self.put_pull_change(owner, write, Some(message)).await
     }
 }
 
 impl Table {
-    async fn put_pull_change(&self, owner: &OwnerId, write: PullWrite<'_>, seen: Option<&SeenMessage>) -> Result<()> {
+    async fn put_pull_change(
+        &self,
+        owner: &OwnerId,
+        write: PullWrite<'_>,
+        message: Option<&SeenMessage>,
+    ) -> Result<()> {
         let PullWrite {
             event,
             change,
@@ -172,8 +177,8 @@ impl Table {
         if change.unlocks {
             transaction = transaction.release(keys::open_pull(&pull.patient), &pull.id.to_string())?;
         }
-        if let Some(seen) = seen {
-            transaction = transaction.put_seen(seen)?;
+        if let Some(message) = message {
+            transaction = transaction.put_seen_message(message)?;
         }
         transaction.commit().await?;
         // Counted only after the commit, because a refused write ended nothing.
@@ -255,14 +260,14 @@ impl Transaction<'_> {
         )
     }
 
-    pub(super) fn put_seen(self, seen: &SeenMessage) -> Result<Self> {
-        let key = keys::message(&seen.message);
+    pub(super) fn put_seen_message(self, message: &SeenMessage) -> Result<Self> {
+        let key = keys::message(&message.message);
         self.put(
             Condition::MessageUnseen,
             &Replaces::Nothing,
             key,
-            seen,
-            [("ttl", ttl(seen.at))],
+            message,
+            [("ttl", ttl(message.at))],
         )
     }
 

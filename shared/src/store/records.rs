@@ -52,7 +52,7 @@ port! {
     pub trait WriteRecordOnce via HasStore {
         /// Writes like [`WriteRecord::write_record`], and marks the message as seen. Fails if the message was seen
         /// before ([`Condition::MessageUnseen`]).
-        async fn write_record_once(&self, owner: &OwnerId, write: RecordWrite<'_>, seen: &SeenMessage) -> Result<()>;
+        async fn write_record_once(&self, owner: &OwnerId, write: RecordWrite<'_>, message: &SeenMessage) -> Result<()>;
     }
 }
 
@@ -111,8 +111,8 @@ impl WriteRecord for Table {
 }
 
 impl WriteRecordOnce for Table {
-    async fn write_record_once(&self, owner: &OwnerId, write: RecordWrite<'_>, seen: &SeenMessage) -> Result<()> {
-        self.put_record_change(owner, write, Some(seen)).await
+    async fn write_record_once(&self, owner: &OwnerId, write: RecordWrite<'_>, message: &SeenMessage) -> Result<()> {
+        self.put_record_change(owner, write, Some(message)).await
     }
 }
 
@@ -121,7 +121,7 @@ impl Table {
         &self,
         owner: &OwnerId,
         write: RecordWrite<'_>,
-        seen: Option<&SeenMessage>,
+        message: Option<&SeenMessage>,
     ) -> Result<()> {
         let RecordWrite {
             change,
@@ -140,8 +140,8 @@ impl Table {
         if change.unlocks {
             transaction = transaction.release(keys::open_consolidated(&record.patient), &record.id.to_string())?;
         }
-        if let Some(seen) = seen {
-            transaction = transaction.put_seen(seen)?;
+        if let Some(message) = message {
+            transaction = transaction.put_seen_message(message)?;
         }
         transaction.commit().await?;
         // A terminal record never changes again, so this write ended the record. It is counted only after the commit.

@@ -91,12 +91,12 @@ struct ShareWrite<'a> {
 
 impl Table {
     fn update_shares(&self, write: &ShareWrite<'_>) -> UpdateItemFluentBuilder {
-        let kept_until = write.rules.kept_until(write.now).seconds_ceil();
+        let expires_at = write.rules.expires_at(write.now).seconds_ceil();
         self.update_item_of(keys::shares(write.owner))
             .expression_attribute_names("#full", write.ask.kind().name())
             .expression_attribute_names("#ttl", "ttl")
             .expression_attribute_names("#version", "version")
-            .expression_attribute_values(":ttl", number(kept_until))
+            .expression_attribute_values(":ttl", number(expires_at))
             .return_values(ReturnValue::AllNew)
     }
 

@@ -202,8 +202,8 @@ impl Transaction<'_> {
                 StoreError::Unavailable(code) if code == COLLISION && collisions < COLLISIONS_MAX => collisions += 1,
                 StoreError::Conflict(failed) if failed == [Condition::LockOurs] => {
                     // Only the release failed: send the other writes again.
-                    let kept = conditions.into_iter().zip(writes);
-                    (conditions, writes) = kept.filter(|(condition, _)| *condition != Condition::LockOurs).unzip();
+                    let pairs = conditions.into_iter().zip(writes);
+                    (conditions, writes) = pairs.filter(|(condition, _)| *condition != Condition::LockOurs).unzip();
                 }
                 error => return Err(error),
             }

@@ -30,7 +30,7 @@ impl VerifiedWebhook<'_> {
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
         match serde_json::from_slice::<&RawValue>(self.body()) {
-            Ok(said) => add(&mut hash, said.get(), Place::default()),
+            Ok(document) => add(&mut hash, document.get(), Place::default()),
             Err(_) => hash.update(self.body()),
         }
         hex::encode(hash.finalize())
@@ -141,12 +141,12 @@ mod tests {
     /// The digest as an earlier version made it, from a tree. Stored rows remember messages for ninety days and may
     /// hold such digests.
     fn of_tree(body: &str) -> String {
-        let mut said: Value = serde_json::from_str(body).unwrap();
-        if let Some(meta) = said.get_mut("meta").and_then(Value::as_object_mut) {
+        let mut document: Value = serde_json::from_str(body).unwrap();
+        if let Some(meta) = document.get_mut("meta").and_then(Value::as_object_mut) {
             meta.remove("data");
         }
-        said.sort_all_objects();
-        hex::encode(Sha256::digest(said.to_string()))
+        document.sort_all_objects();
+        hex::encode(Sha256::digest(document.to_string()))
     }
 
     #[test]

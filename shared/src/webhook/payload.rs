@@ -19,7 +19,7 @@ use crate::domain::{
     IdentitySessionId, MessageId, PatientId, ProofedIdentityId, PullId, RecordId, SourceKind, Time, UpstreamRequestId,
 };
 use crate::message::webhook::{
-    ConsolidatedDelivery, Event, EventKind, IDENTITY_EVENT, Incoming, KeptBody, Marks, UNTYPED, WebhookEvent,
+    ConsolidatedDelivery, Event, EventKind, IDENTITY_EVENT, Incoming, Marks, UNTYPED, UnclearBody, WebhookEvent,
 };
 use crate::message::{Link, VERSION};
 
@@ -86,12 +86,12 @@ impl VerifiedWebhook<'_> {
 
     fn unclear_identity(&self) -> Event {
         Event::IdentityUnclear {
-            body: KeptBody(String::from_utf8_lossy(self.body()).into_owned()),
+            body: UnclearBody(String::from_utf8_lossy(self.body()).into_owned()),
         }
     }
 }
 
-impl KeptBody {
+impl UnclearBody {
     /// The verification in the body, as far as it can be read.
     #[must_use]
     pub fn verification(&self) -> Option<Verification> {
@@ -197,8 +197,8 @@ fn is_empty(entries: &Value) -> bool {
 
 /// The published schema allows texts, booleans and null; null means the same as an absent filter.
 fn filters(map: &serde_json::Map<String, Value>) -> BTreeMap<String, String> {
-    let said = map.iter().filter(|(_, value)| !value.is_null());
-    let spelled = said.map(|(name, value)| {
+    let values = map.iter().filter(|(_, value)| !value.is_null());
+    let spelled = values.map(|(name, value)| {
         (
             name.clone(),
             value.as_str().map_or_else(|| value.to_string(), str::to_owned),

@@ -259,10 +259,10 @@ fn duplicate_name_makes_an_identity_event_unclear() {
     let Incoming::Event(event) = read_bytes(body.as_bytes()) else {
         panic!()
     };
-    let kept = KeptBody(body.to_owned());
+    let unclear = UnclearBody(body.to_owned());
     assert_eq!(
-        (kept.verification(), event.event),
-        (None, Event::IdentityUnclear { body: kept.clone() })
+        (unclear.verification(), event.event),
+        (None, Event::IdentityUnclear { body: unclear.clone() })
     );
 }
 
@@ -273,17 +273,17 @@ fn unreadable_identity_event_keeps_its_body() {
     assert_eq!(
         read(&body).event,
         Event::IdentityUnclear {
-            body: KeptBody(body.to_string())
+            body: UnclearBody(body.to_string())
         }
     );
-    assert_eq!(KeptBody(body.to_string()).verification(), None);
+    assert_eq!(UnclearBody(body.to_string()).verification(), None);
     // The event had this name earlier. Dead letters with the earlier name may still be sent back to their queue.
     let earlier = json!({"kind": "identityUnreadable", "body": "x"});
     let earlier: Event = serde_json::from_value(earlier).unwrap();
     assert_eq!(
         earlier,
         Event::IdentityUnclear {
-            body: KeptBody("x".to_owned())
+            body: UnclearBody("x".to_owned())
         }
     );
 }
@@ -298,11 +298,11 @@ fn identity_event_without_a_session_is_kept_and_read_again() {
         let body = json!({"meta": {"type": "ias.identity.verified", "messageId": "m"}, "payload": payload});
         let event = read(&body);
         assert_eq!(event.kind(), EventKind::Identity);
-        let Event::IdentityUnclear { body: kept } = event.event else {
+        let Event::IdentityUnclear { body: unclear } = event.event else {
             panic!("{body}")
         };
-        assert_eq!(kept, KeptBody(body.to_string()));
-        let verification = kept.verification().unwrap();
+        assert_eq!(unclear, UnclearBody(body.to_string()));
+        let verification = unclear.verification().unwrap();
         assert_eq!(verification.proofed_identity.as_str(), "pid_1");
         assert_eq!(verification.patient.is_some(), payload.get("patientId").is_some());
     }
@@ -318,8 +318,8 @@ fn identity_event_without_json_or_type_keeps_its_body() {
         let Incoming::Event(event) = read_bytes(body.as_bytes()) else {
             panic!()
         };
-        let kept = KeptBody(body.to_owned());
-        assert_eq!(event.event, Event::IdentityUnclear { body: kept }, "{body}");
+        let unclear = UnclearBody(body.to_owned());
+        assert_eq!(event.event, Event::IdentityUnclear { body: unclear }, "{body}");
     }
 }
 

@@ -174,8 +174,8 @@ async fn each_call_opens_a_new_connection() {
     let client = upstream.client();
     start(&client).await.unwrap();
     start(&client).await.unwrap();
-    let seen = upstream.requests();
-    assert_ne!(seen[0].peer, seen[1].peer);
+    let requests = upstream.requests();
+    assert_ne!(requests[0].peer, requests[1].peer);
 }
 
 #[tokio::test]

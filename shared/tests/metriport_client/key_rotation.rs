@@ -50,7 +50,7 @@ fn forbidden() -> Answer {
 /// An upstream that accepts only this key, and answers `otherwise` to every other key.
 async fn knowing(key: &'static str, otherwise: Answer) -> Upstream {
     let started = Answer::json(200, &json!({ "requestId": "r", "status": "processing" }));
-    Upstream::answering_as(move |seen| match seen.header("x-api-key") {
+    Upstream::answering_as(move |request| match request.header("x-api-key") {
         Some(shown) if shown == key => started.clone(),
         _ => otherwise.clone(),
     })
@@ -65,9 +65,10 @@ async fn start(client: &Client) -> Result<(), UpstreamError> {
 }
 
 fn keys_shown(upstream: &Upstream) -> Vec<String> {
-    let seen = upstream.requests();
-    seen.iter()
-        .map(|seen| seen.header("x-api-key").unwrap().to_owned())
+    let requests = upstream.requests();
+    requests
+        .iter()
+        .map(|request| request.header("x-api-key").unwrap().to_owned())
         .collect()
 }
 
@@ -83,8 +84,11 @@ async fn call_with_a_refused_key_is_retried_with_the_new_key() {
         let client = upstream.client().with_key_from(stored.clone(), LONG);
         start(&client).await.unwrap();
         assert_eq!(keys_shown(&upstream), [API_KEY, NEW_KEY]);
-        let seen = upstream.requests();
-        assert_eq!((&seen[0].line, &seen[0].body), (&seen[1].line, &seen[1].body));
+        let requests = upstream.requests();
+        assert_eq!(
+            (&requests[0].line, &requests[0].body),
+            (&requests[1].line, &requests[1].body)
+        );
         // The next call uses the new key at once, also in a clone of the client.
         start(&client.clone()).await.unwrap();
         assert_eq!((upstream.requests().len(), stored.read_count()), (3, 1));

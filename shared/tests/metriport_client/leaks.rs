@@ -36,7 +36,7 @@ fn ias_start() -> IasStart {
 
 #[tokio::test]
 async fn errors_do_not_quote_the_answer() {
-    let said = [
+    let answers = [
         Answer::json(
             400,
             &json!({"status": 400, "name": CANARY, "title": CANARY, "detail": CANARY}),
@@ -49,7 +49,7 @@ async fn errors_do_not_quote_the_answer() {
         Answer::new(200, "application/json", format!("{{\"status\": \"{CANARY}\"}}")),
         Answer::new(307, "text/plain", "").header("location", format!("https://{CANARY}.test/")),
     ];
-    for answer in said {
+    for answer in answers {
         let upstream = Upstream::answering(answer).await;
         assert_silent(&show(
             &upstream.client().start_network_query(&ias_start()).await.unwrap_err(),

@@ -18,14 +18,14 @@ pub const API_KEY: &str = "c2VjcmV0OmN1c3RvbWVy";
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct RecordedRequest {
     pub line: String,
     pub headers: axum::http::HeaderMap,
     pub body: Vec<u8>,
     pub peer: SocketAddr,
 }
 
-impl Seen {
+impl RecordedRequest {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
@@ -74,7 +74,7 @@ impl Answer {
 /// A listener that records its requests. It ends when dropped.
 pub struct Upstream {
     pub address: SocketAddr,
-    requests: Arc<Mutex<Vec<Seen>>>,
+    requests: Arc<Mutex<Vec<RecordedRequest>>>,
     server: JoinHandle<()>,
 }
 
@@ -89,17 +89,17 @@ impl Upstream {
         Self::answering_as(move |_| answer.clone()).await
     }
 
-    pub async fn answering_as(answer: impl Fn(&Seen) -> Answer + Clone + Send + Sync + 'static) -> Self {
+    pub async fn answering_as(answer: impl Fn(&RecordedRequest) -> Answer + Clone + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let kept = requests.clone();
+        let log = requests.clone();
         let app = axum::Router::new()
             .fallback(
                 async move |ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request| {
                     let request = keep(peer, request).await;
                     let answer = answer(&request);
-                    kept.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+                    log.lock().unwrap_or_else(PoisonError::into_inner).push(request);
                     answer.response()
                 },
             )
@@ -120,22 +120,22 @@ impl Upstream {
         client(&format!("http://{}", self.address))
     }
 
-    pub fn requests(&self) -> Vec<Seen> {
+    pub fn requests(&self) -> Vec<RecordedRequest> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub fn only(&self) -> Seen {
+    pub fn only(&self) -> RecordedRequest {
         let requests = self.requests();
         assert_eq!(requests.len(), 1, "{requests:?}");
         requests[0].clone()
     }
 }
 
-async fn keep(peer: SocketAddr, request: Request) -> Seen {
+async fn keep(peer: SocketAddr, request: Request) -> RecordedRequest {
     let line = format!("{} {}", request.method(), request.uri());
     let headers = request.headers().clone();
     let body = to_bytes(request.into_body(), 1 << 20).await.unwrap().to_vec();
-    Seen {
+    RecordedRequest {
         line,
         headers,
         body,

@@ -5,7 +5,7 @@ use axum::body::Bytes;
 
 use crate::builds::{Builds, FUNCTION_NAMES};
 use crate::person::{DELAY_MS, Person, tick, unlimited_options};
-use crate::relay::{Kind, Measured, Relay, Run};
+use crate::relay::{Kind, Measurement, Relay, Run};
 use crate::table::{Spread, Table, number};
 use crate::{Args, Part, Problem};
 
@@ -86,12 +86,12 @@ pub async fn measure(args: &Args) -> Result<Table, Problem> {
     let builds = Builds::of(&args.profile)?;
     builds.make(&FUNCTION_NAMES, true)?;
     builds.make_usual()?;
-    let measured = Measured::start(Part::Cold, args, unlimited_options(DELAY_MS)?).await?;
+    let measurement = Measurement::start(Part::Cold, args, unlimited_options(DELAY_MS)?).await?;
     for number in 0..args.runs {
-        Person::ready(&measured.sandbox, number).await?.pull().await?;
-        tick(&measured.sandbox).await?;
+        Person::ready(&measurement.sandbox, number).await?.pull().await?;
+        tick(&measurement.sandbox).await?;
     }
-    let runs: Vec<Run> = measured.end().await?;
+    let runs: Vec<Run> = measurement.end().await?;
     table(&builds, &runs, args.runs)
 }
 

@@ -71,21 +71,21 @@ fn root() -> PathBuf {
 }
 
 async fn measure(args: &Args) -> Result<Vec<Table>, Problem> {
-    let is_asked = |part: Part| args.part == part || args.part == Part::All;
+    let is_selected = |part: Part| args.part == part || args.part == Part::All;
     let mut tables = Vec::new();
-    if is_asked(Part::Cold) {
+    if is_selected(Part::Cold) {
         tables.push(cold::measure(args).await?);
     }
-    if is_asked(Part::Webhook) {
+    if is_selected(Part::Webhook) {
         tables.push(webhook::measure(args).await?);
     }
-    if is_asked(Part::Stream) {
+    if is_selected(Part::Stream) {
         tables.push(stream::measure(args).await?);
     }
-    if is_asked(Part::Pipeline) {
+    if is_selected(Part::Pipeline) {
         tables.push(pipeline::measure(args.runs).await?);
     }
-    if is_asked(Part::Cost) {
+    if is_selected(Part::Cost) {
         tables.extend(cost::measure().await?);
     }
     Ok(tables)

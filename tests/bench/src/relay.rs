@@ -213,12 +213,12 @@ impl Relay {
 }
 
 /// A sandbox whose functions are relays.
-pub struct Measured {
+pub struct Measurement {
     pub sandbox: Sandbox,
     results: NamedTempFile,
 }
 
-impl Measured {
+impl Measurement {
     pub async fn start(part: Part, args: &Args, mut options: SandboxOptions) -> Result<Self, Problem> {
         let results = NamedTempFile::new()?;
         let part = part.to_possible_value().ok_or("the part has no name")?;

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::builds::Builds;
 use crate::person::{DELAY_MS, Person, unlimited_options};
-use crate::relay::{Kind, Measured, Relay, Run};
+use crate::relay::{Kind, Measurement, Relay, Run};
 use crate::table::{Spread, Table, number};
 use crate::{Args, Part, Problem};
 
@@ -72,13 +72,13 @@ async fn transfer(args: &Args, entries: &[Entry], bytes: usize) -> Result<Transf
     let (hash, bytes, hashing) = hashed(record.clone());
     let mut options = unlimited_options(DELAY_MS)?;
     options.stand_in.record = Some(record);
-    let measured = Measured::start(Part::Stream, args, options).await?;
-    let person = Person::ready(&measured.sandbox, 0).await?;
+    let measurement = Measurement::start(Part::Stream, args, options).await?;
+    let person = Person::ready(&measurement.sandbox, 0).await?;
     let stored = person.pull().await?;
     if stored.text("/sha256") != hash || stored.number("/bytes") != bytes as u64 {
         return Err(format!("a record of {bytes} bytes was stored with other bytes: {}", stored.body).into());
     }
-    let runs: Vec<Run> = measured.end().await?;
+    let runs: Vec<Run> = measurement.end().await?;
     let run = runs.last().ok_or("no record was fetched")?;
     let per_mb = |millis: f64| millis * MB as f64 / bytes as f64;
     Ok(Transfer {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::builds::Builds;
 use crate::person::{DELAY_MS, Person, unlimited_options};
 use crate::process::Process;
-use crate::relay::{Kind, Measured, Relay};
+use crate::relay::{Kind, Measurement, Relay};
 use crate::table::{Spread, Table};
 use crate::{Args, Part, Problem, cold};
 
@@ -66,12 +66,12 @@ async fn cpu_us(process: &mut Process, event: &Bytes, events: u32) -> Result<f64
 /// Measures pulls. Each pull has three webhooks about ended sources.
 pub async fn measure(args: &Args) -> Result<Table, Problem> {
     Builds::of(&args.profile)?.make(&[FUNCTION], true)?;
-    let measured = Measured::start(Part::Webhook, args, unlimited_options(DELAY_MS)?).await?;
-    let person = Person::ready(&measured.sandbox, 0).await?;
+    let measurement = Measurement::start(Part::Webhook, args, unlimited_options(DELAY_MS)?).await?;
+    let person = Person::ready(&measurement.sandbox, 0).await?;
     for _ in 0..args.runs {
         person.pull().await?;
     }
-    let pairs: Vec<Pair> = measured.end().await?;
+    let pairs: Vec<Pair> = measurement.end().await?;
     let spread = |figure: fn(&Pair) -> f64| Spread::of(pairs.iter().map(figure));
     let (cpu, floor) = (spread(|pair| pair.function_us)?, spread(|pair| pair.floor_us)?);
     let ratio = spread(|pair| pair.function_us / pair.floor_us)?;

@@ -30,12 +30,12 @@ fn main() -> ExitCode {
     let numbers = options.from..options.from.saturating_add(options.inputs);
     let mut all_hold = true;
     for name in options.entry.as_deref().into_iter().chain(names) {
-        let told = match entries::start(name) {
+        let outcome = match entries::start(name) {
             Ok(mut entry) => run(entry.as_mut(), options.seed, numbers.clone()).map_err(|finding| finding.to_string()),
             Err(error) => Err(format!("{name} does not start: {error}")),
         };
-        all_hold &= told.is_ok();
-        print(&told.map_or_else(|finding| finding, |tally| line(name, &tally)));
+        all_hold &= outcome.is_ok();
+        print(&outcome.map_or_else(|finding| finding, |tally| line(name, &tally)));
     }
     if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

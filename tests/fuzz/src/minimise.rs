@@ -11,8 +11,8 @@ pub fn minimise(input: &[u8], mut fails: impl FnMut(&[u8]) -> bool) -> Vec<u8> {
         let mut shrunk = false;
         while at < smallest.len() && tries < TRIES_MAX {
             let end = smallest.len().min(at + piece);
-            let kept = smallest.iter().take(at).chain(smallest.iter().skip(end));
-            let candidate: Vec<u8> = kept.copied().collect();
+            let rest = smallest.iter().take(at).chain(smallest.iter().skip(end));
+            let candidate: Vec<u8> = rest.copied().collect();
             tries += 1;
             if fails(&candidate) {
                 smallest = candidate;

@@ -31,10 +31,10 @@ async fn spend_day(app: &TestApp, share: Share) {
 
 /// Whether a refusal asks the caller to wait until midnight, give or take a minute. If midnight passes during the test,
 /// the next midnight counts too.
-fn until_midnight(reply: &Reply, asked: Time) -> bool {
+fn until_midnight(reply: &Reply, sent_at: Time) -> bool {
     let wait = i64::try_from(retry_after(reply)).expect("a wait");
     let left = |at: Time| i64::try_from(at.until(midnight_after(at)).as_secs()).expect("seconds");
-    (wait - left(asked)).abs() < 60 || (wait - left(clock::now())).abs() < 60
+    (wait - left(sent_at)).abs() < 60 || (wait - left(clock::now())).abs() < 60
 }
 
 /// A start is retried several times while Metriport is unreachable, and these attempts do not count.
@@ -77,7 +77,7 @@ async fn unsent_call_does_not_count_for_the_day() {
 
 /// The number of calls by functions that reached Metriport's gateway. It does not include downloads, hosted pages and
 /// the set-up of the sandbox.
-fn calls_seen(app: &TestApp) -> usize {
+fn count_gateway_calls(app: &TestApp) -> usize {
     let by_function = |agent: &str| FUNCTION_NAMES.iter().any(|name| agent.ends_with(&format!("({name})")));
     let calls = app.stand_in().calls().into_iter();
     calls.filter(|call| by_function(&call.user_agent)).count()
@@ -114,12 +114,12 @@ async fn day_counts_exactly_the_calls_metriport_saw() {
         })
         .await;
     }
-    let asked = nora.ask_record(&json!({ "conversionType": "pdf" })).await;
-    nora.until_record(&asked).await;
+    let id = nora.ask_record(&json!({ "conversionType": "pdf" })).await;
+    nora.until_record(&id).await;
     app.drain().await;
     let counted = table(&app).day_calls(clock::now()).await.expect("a count");
     assert!(app.upstream(Operation::ReadNetworkQuery) > 0 && app.upstream(Operation::WebhookStatus) > 0);
-    assert_eq!(usize::try_from(counted).unwrap(), calls_seen(&app));
+    assert_eq!(usize::try_from(counted).unwrap(), count_gateway_calls(&app));
     app.stop().await;
 }
 
@@ -142,13 +142,13 @@ async fn used_up_day_refuses_requests_and_defers_polls() {
     // The last part of the quota is for persons who wait for a page, until that part is used up too.
     assert_eq!(nora.app.open_challenge(AAL2_RETURN).await.unwrap().status, 201);
     spend_day(&app, Share::Person).await;
-    let asked = clock::now();
+    let sent_at = clock::now();
     let busy = nora.app.open_challenge(AAL2_RETURN).await.unwrap();
-    assert_refused_until_midnight(&busy, asked);
+    assert_refused_until_midnight(&busy, sent_at);
     assert_eq!(app.stand_in().stats().too_many_requests(), 0);
     // At least a poll, a start and a challenge were refused.
-    app.until_measured("BudgetRefusals", &[("Budget", "day")], 3).await;
-    let used = app.until_measured("DailyQuotaUsed", &[], 2).await;
+    app.until_metric("BudgetRefusals", &[("Budget", "day")], 3).await;
+    let used = app.until_metric("DailyQuotaUsed", &[], 2).await;
     assert!(used.iter().all(|percent| (0.0..=100.0).contains(percent)), "{used:?}");
     app.stop().await;
 }
@@ -170,15 +170,15 @@ async fn assert_polls_are_put_off(app: &TestApp, silas: &Person, passed: &Passed
 }
 
 async fn assert_starts_are_refused(nora: &Person, passed: &Passed) {
-    let asked = clock::now();
+    let sent_at = clock::now();
     let busy = nora.app.start_query(&passed.ask()).await.unwrap();
-    assert_refused_until_midnight(&busy, asked);
+    assert_refused_until_midnight(&busy, sent_at);
     let pulls = nora.app.get("/v1/network-queries").await.unwrap();
     assert!(pulls.list("/networkQueries").is_empty());
 }
 
 #[track_caller]
-fn assert_refused_until_midnight(busy: &Reply, asked: Time) {
+fn assert_refused_until_midnight(busy: &Reply, sent_at: Time) {
     refused(busy, 429, "upstream_busy", "retry");
-    assert!(until_midnight(busy, asked), "{:?}", busy.headers);
+    assert!(until_midnight(busy, sent_at), "{:?}", busy.headers);
 }

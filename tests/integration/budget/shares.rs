@@ -52,7 +52,7 @@ async fn person_beyond_their_share_is_refused_and_others_are_served() {
     assert_eq!(after, before, "a refusal writes nothing and makes no call");
     assert_eq!(app.upstream(Operation::CreateIdentitySession), 5);
     mira.open_identity().await;
-    let refusals = app.until_measured("ShareRefusals", &[("Share", "identity")], 20).await;
+    let refusals = app.until_metric("ShareRefusals", &[("Share", "identity")], 20).await;
     assert_eq!(refusals.len(), 20);
     app.end().await;
 }

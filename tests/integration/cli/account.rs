@@ -21,7 +21,7 @@ const STORE_API_KEY: [&str; 4] = ["account", "store-api-key", "--api-key-file", 
 /// A command's exit code, and its output on both streams.
 struct Ended {
     code: Option<i32>,
-    said: String,
+    output: String,
 }
 
 /// The operator of a deployment: their shell's variables, and the secrets that no command may print.
@@ -54,13 +54,13 @@ impl Operator {
         drop(input);
         let ended = tokio::time::timeout(BOUND, child.wait_with_output()).await;
         let ended = ended.expect("the command ends").expect("a status");
-        let said = format!("{}{}", text(&ended.stdout), text(&ended.stderr));
+        let output = format!("{}{}", text(&ended.stdout), text(&ended.stderr));
         for secret in &self.secrets {
-            assert!(!said.contains(secret.as_str()), "a secret is shown by {args:?}");
+            assert!(!output.contains(secret.as_str()), "a secret is shown by {args:?}");
         }
         Ended {
             code: ended.status.code(),
-            said,
+            output,
         }
     }
 }
@@ -68,20 +68,20 @@ impl Operator {
 impl Ended {
     #[track_caller]
     fn well(self, expected: &[&str]) -> String {
-        assert_eq!(self.code, Some(0), "{}", self.said);
+        assert_eq!(self.code, Some(0), "{}", self.output);
         for part in expected {
-            assert!(self.said.contains(part), "{part} is missing in:\n{}", self.said);
+            assert!(self.output.contains(part), "{part} is missing in:\n{}", self.output);
         }
-        self.said
+        self.output
     }
 
     #[track_caller]
     fn badly(self, expected: &[&str]) -> String {
-        assert_eq!(self.code, Some(1), "{}", self.said);
+        assert_eq!(self.code, Some(1), "{}", self.output);
         for part in expected {
-            assert!(self.said.contains(part), "{part} is missing in:\n{}", self.said);
+            assert!(self.output.contains(part), "{part} is missing in:\n{}", self.output);
         }
-        self.said
+        self.output
     }
 }
 
@@ -108,16 +108,22 @@ async fn missing_or_open_routes_are_reported() {
         ..Mappings::default()
     };
     let api = front::serve(app.sandbox().host().base_url(), missing).await;
-    let told = [
+    let problems = [
         "PUT /v1/patient is missing",
         "GET /v1/records is missing",
         "POST /v1/identity-sessions requires no token",
         "ias account check-issuer",
     ];
-    let looked = operator.types(&["account", "status", "--api", &api]).await.badly(&told);
+    let looked = operator
+        .types(&["account", "status", "--api", &api])
+        .await
+        .badly(&problems);
     assert!(!looked.contains("GET /v1/identity "), "{looked}");
     let smoke = ["smoke", "--api", &api, "--play-pages", "--token-file", "-"];
-    operator.types_with(&smoke, &[], "no token is sent").await.badly(&told);
+    operator
+        .types_with(&smoke, &[], "no token is sent")
+        .await
+        .badly(&problems);
     app.end().await;
 }
 
@@ -187,8 +193,8 @@ async fn webhook_open_without_its_segment_is_reported() {
             .collect();
         let expected: Vec<_> = expected.iter().map(String::as_str).collect();
         for status in [&["account", "status", "--api", &api][..], &["account", "status"]] {
-            let said = operator.types(status).await.badly(&expected);
-            assert_eq!(said.matches("is open without").count(), open.len(), "{said}");
+            let output = operator.types(status).await.badly(&expected);
+            assert_eq!(output.matches("is open without").count(), open.len(), "{output}");
         }
     }
     app.end().await;
@@ -215,14 +221,14 @@ async fn issuer_is_checked_before_it_is_deployed() {
     // A trailing slash too many, an address whose document names another issuer, a port without a server, plain HTTP,
     // and a URL without a scheme.
     let slash = format!("{url}/");
-    for (wrong, told) in [
+    for (wrong, problem) in [
         (slash.as_str(), "names the issuer"),
         (api, "must be identical"),
         ("http://127.0.0.1:9", "cannot be read"),
         ("http://issuer.example.test", "is not https"),
         ("issuer.example.test", "issuer.example.test"),
     ] {
-        check(wrong).await.badly(&[told]);
+        check(wrong).await.badly(&[problem]);
     }
     let looked = operator.types(&status_of(api, &slash, "10")).await;
     looked.badly(&["BAD  issuer", "BAD  concurrency"]);

@@ -78,10 +78,10 @@ async fn answer(
         return (StatusCode::BAD_REQUEST, Json(json!({ "code": "body_invalid" }))).into_response();
     }
     let request = front.client.request(method, format!("{}{path}", front.api));
-    let kept = headers.into_iter().filter_map(|(name, value)| Some((name?, value)));
-    let kept = kept.filter(|(name, _)| !["host", "content-length"].contains(&name.as_str()));
+    let forwarded = headers.into_iter().filter_map(|(name, value)| Some((name?, value)));
+    let forwarded = forwarded.filter(|(name, _)| !["host", "content-length"].contains(&name.as_str()));
     let answer = request
-        .headers(kept.collect())
+        .headers(forwarded.collect())
         .body(body)
         .send()
         .await

@@ -181,11 +181,11 @@ async fn up_with_a_data_folder_keeps_records_and_identities() {
 
     let up = Up::start(&args).await;
     let app = up.app();
-    let kept = ok(app.get("/v1/records")).await;
+    let records = ok(app.get("/v1/records")).await;
     assert!(
-        kept.list("/records").iter().any(|record| record["id"] == *id),
+        records.list("/records").iter().any(|record| record["id"] == *id),
         "{:?}",
-        kept.body
+        records.body
     );
     assert_eq!(
         download(&app, &ok(app.get(&format!("/v1/records/{id}"))).await).await,

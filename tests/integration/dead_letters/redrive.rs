@@ -25,13 +25,13 @@ async fn dead_letters(app: &TestApp, args: &[&str]) -> (Output, String) {
         .output();
     let ended = tokio::time::timeout(BOUND, running).await.expect("it ends");
     let output = ended.expect("it runs");
-    let said = format!(
+    let text = format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
-    assert!(!said.contains(CANARY), "{said}");
-    let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(!text.contains(CANARY), "{text}");
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     (output, words)
 }
 
@@ -96,37 +96,37 @@ async fn set_queue(app: &TestApp, spec: QueueSpec) {
 }
 
 async fn list_dead_letters(app: &TestApp) {
-    let (listed, said) = dead_letters(app, &["list", "--ids", "--queue", "webhook-events"]).await;
+    let (listed, words) = dead_letters(app, &["list", "--ids", "--queue", "webhook-events"]).await;
     assert!(
-        listed.status.success() && said.contains("webhook-events: 1 exhausted 1"),
-        "{said}"
+        listed.status.success() && words.contains("webhook-events: 1 exhausted 1"),
+        "{words}"
     );
     let dead_letter = read_dead_letters(app, SourceQueue::WebhookEvents).await.remove(0);
-    assert!(said.contains(&dead_letter.id), "{said}");
-    let (refused, said) = dead_letters(app, &["list"]).await;
+    assert!(words.contains(&dead_letter.id), "{words}");
+    let (refused, words) = dead_letters(app, &["list"]).await;
     assert!(
-        !refused.status.success() && said.contains("there is no queue ias-RecordFetchQueue"),
-        "{said}"
+        !refused.status.success() && words.contains("there is no queue ias-RecordFetchQueue"),
+        "{words}"
     );
 }
 
 /// Checks that a dry run leaves the dead letter in its queue, and so does a redrive for another reason.
 async fn redrive_nothing(app: &TestApp) {
-    let (dry, said) = dead_letters(app, &["redrive", "--reason", "exhausted", "--dry-run"]).await;
+    let (dry, words) = dead_letters(app, &["redrive", "--reason", "exhausted", "--dry-run"]).await;
     assert!(
-        dry.status.success() && said.contains("webhook-events: 1 would be sent back, 0 left"),
-        "{said}"
+        dry.status.success() && words.contains("webhook-events: 1 would be sent back, 0 left"),
+        "{words}"
     );
     assert_eq!(app.dead_letters(), 1);
-    let (missed, said) = dead_letters(app, &["redrive", "--reason", "malformed"]).await;
-    assert_eq!((missed.status.code(), app.dead_letters()), (Some(1), 1), "{said}");
+    let (missed, words) = dead_letters(app, &["redrive", "--reason", "malformed"]).await;
+    assert_eq!((missed.status.code(), app.dead_letters()), (Some(1), 1), "{words}");
 }
 
 async fn redrive_exhausted(app: &TestApp) {
-    let (done, said) = dead_letters(app, &["redrive", "--reason", "exhausted"]).await;
+    let (redriven, words) = dead_letters(app, &["redrive", "--reason", "exhausted"]).await;
     assert!(
-        done.status.success() && said.contains("webhook-events: 1 sent back, 0 left"),
-        "{said}"
+        redriven.status.success() && words.contains("webhook-events: 1 sent back, 0 left"),
+        "{words}"
     );
 }
 
@@ -154,7 +154,7 @@ async fn redriven_fetch_without_a_link_asks_for_another_link() {
         (row["state"] == "offered" && app.delayed(queues(SourceQueue::RecordFetch).0) == 1).then_some(row)
     })
     .await;
-    let asked = app.upstream(Operation::StartConsolidatedQuery);
+    let queries = app.upstream(Operation::StartConsolidatedQuery);
     aws.create_queue(spec(SourceQueue::RecordFetch, 5400, 5))
         .await
         .expect("settings");
@@ -164,7 +164,7 @@ async fn redriven_fetch_without_a_link_asks_for_another_link() {
         .await;
     assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
     assert_eq!(nora.record(&record).await.text("/status"), "available");
-    assert_eq!(app.upstream(Operation::StartConsolidatedQuery), asked + 1);
+    assert_eq!(app.upstream(Operation::StartConsolidatedQuery), queries + 1);
     app.end().await;
 }
 
@@ -212,25 +212,25 @@ async fn dead_letters_with_unknown_reasons_are_shown_and_kept() {
     let url = app.sandbox().aws().queue_url(queues(source).1).expect("a queue");
     let sqs = app.aws().sqs();
     let later = json!({ "version": 1, "reason": "of_a_later_day", "queue": "record-fetch", "messageId": "m-1" });
-    for said in [
+    for cause in [
         later.to_string(),
         json!({ "version": 7, "reason": "malformed" }).to_string(),
         format!("{{\"{CANARY}"),
         json!({ "version": 1, "reason": CANARY, "queue": "record-fetch", "messageId": "m-2" }).to_string(),
     ] {
-        let said = MessageAttributeValue::builder().data_type("String").string_value(said);
+        let attribute = MessageAttributeValue::builder().data_type("String").string_value(cause);
         let sent = sqs
             .send_message()
             .queue_url(&url)
             .message_body(json!({ "note": CANARY }).to_string());
         let sent = sent
-            .message_attributes("deadLetter", said.build().unwrap())
+            .message_attributes("deadLetter", attribute.build().unwrap())
             .send()
             .await;
         sent.expect("it is sent");
     }
-    let (listed, said) = dead_letters(&app, &["list"]).await;
-    assert!(listed.status.success(), "{said}");
+    let (listed, words) = dead_letters(&app, &["list"]).await;
+    assert!(listed.status.success(), "{words}");
     for part in [
         "webhook-events: none",
         "run-advance: none",
@@ -238,12 +238,12 @@ async fn dead_letters_with_unknown_reasons_are_shown_and_kept() {
         "of_a_later_day 1",
         "unreadable 3",
     ] {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(words.contains(part), "{part}: {words}");
     }
-    let (done, said) = dead_letters(&app, &["redrive", "--reason", "unreadable"]).await;
+    let (redriven, words) = dead_letters(&app, &["redrive", "--reason", "unreadable"]).await;
     assert!(
-        done.status.success() && said.contains("record-fetch: 3 sent back"),
-        "{said}"
+        redriven.status.success() && words.contains("record-fetch: 3 sent back"),
+        "{words}"
     );
     until_dead(&app, 4).await;
     app.drain().await;
@@ -261,9 +261,9 @@ async fn command_without_an_account_names_the_missing_variable() {
         .env_clear()
         .output();
     let output = running.await.expect("it runs");
-    let said = String::from_utf8_lossy(&output.stderr);
+    let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
-    assert!(said.contains("AWS_REGION"), "{said}");
+    assert!(stderr.contains("AWS_REGION"), "{stderr}");
 }
 
 /// The event became a dead letter because an earlier reader could not read it. The present reader can, so the event has
@@ -280,10 +280,10 @@ async fn redriven_identity_event_is_read_again() {
     });
     app.send_message(queues(SourceQueue::WebhookEvents).1, &dead_letter.to_string())
         .await;
-    let (done, said) = dead_letters(&app, &["redrive", "--all"]).await;
+    let (redriven, words) = dead_letters(&app, &["redrive", "--all"]).await;
     assert!(
-        done.status.success() && said.contains("webhook-events: 1 sent back, 0 left"),
-        "{said}"
+        redriven.status.success() && words.contains("webhook-events: 1 sent back, 0 left"),
+        "{words}"
     );
     nora.until_identity("verified").await;
     assert!(app.log().iter().all(|line| !line.contains(CANARY)));

@@ -19,14 +19,14 @@ pub const QUEUES: [&str; 3] = ["ias-WebhookEventsQueue", "ias-RunAdvanceQueue", 
 
 /// Collects message bodies, by message id, until the value is dropped.
 pub struct Watch {
-    seen: Arc<Mutex<BTreeMap<String, String>>>,
+    bodies: Arc<Mutex<BTreeMap<String, String>>>,
     task: JoinHandle<()>,
 }
 
 impl Watch {
     /// Every body seen so far.
     pub fn bodies(&self) -> Vec<String> {
-        self.seen.lock().unwrap().values().cloned().collect()
+        self.bodies.lock().unwrap().values().cloned().collect()
     }
 }
 
@@ -155,11 +155,11 @@ impl TestApp {
 
     /// Collects every message body from now on. The collection is complete only after [`TestApp::slow_queues`].
     pub fn watch_queues(&self) -> Watch {
-        let (queues, seen) = (
+        let (queues, bodies) = (
             self.sandbox.aws().queues().clone(),
             Arc::new(Mutex::new(BTreeMap::new())),
         );
-        let sink = Arc::clone(&seen);
+        let sink = Arc::clone(&bodies);
         let task = tokio::spawn(async move {
             let mut ticks = tokio::time::interval(std::time::Duration::from_millis(50));
             loop {
@@ -170,7 +170,7 @@ impl TestApp {
                     .extend(messages.map(|message| (message.message_id, message.body)));
             }
         });
-        Watch { seen, task }
+        Watch { bodies, task }
     }
 
     /// Metriport's id for a person's patient.

@@ -2,7 +2,7 @@
 //! after a bound.
 
 mod cloud;
-mod measured;
+mod metrics;
 mod person;
 mod pulling;
 mod refusing;

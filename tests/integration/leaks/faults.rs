@@ -17,14 +17,14 @@ use crate::harness::{Person, TestApp, until};
 
 /// The replies to callers, and the values that must not be in them.
 struct Watched {
-    told: Vec<String>,
+    replies: Vec<String>,
     canaries: Canaries,
 }
 
 impl Watched {
     fn refused(&mut self, what: &str, reply: &Reply) {
         assert!(reply.status >= 400, "{what}: {:?}", reply.body);
-        self.told.push(reply.body.to_string());
+        self.replies.push(reply.body.to_string());
     }
 }
 
@@ -60,7 +60,7 @@ fn failures() -> Vec<Failure> {
 async fn replies_and_logs_leak_nothing_when_everything_fails() {
     let (app, canarina, signature) = start_with_canaries(60).await;
     let mut watched = Watched {
-        told: Vec::new(),
+        replies: Vec::new(),
         canaries: Canaries::of_the_person(),
     };
     watched.canaries.add("token", signature);
@@ -75,7 +75,7 @@ async fn replies_and_logs_leak_nothing_when_everything_fails() {
     send_by_hand(&app).await;
     app.drain().await;
     let timeline = canarina.timeline(&pull).await;
-    watched.told.extend([
+    watched.replies.extend([
         timeline.body.to_string(),
         canarina.read_pull(&pull).await.body.to_string(),
     ]);
@@ -98,7 +98,7 @@ async fn replies_and_logs_leak_nothing_when_everything_fails() {
     watched.canaries.add("subject", SUBJECT);
     watched.canaries.add("sent by hand", BY_HAND);
     let log = app.log();
-    for (place, texts) in [("the log", &log), ("what callers were told", &watched.told)] {
+    for (place, texts) in [("the log", &log), ("what callers were told", &watched.replies)] {
         watched.canaries.assert_absent(place, texts);
         links.assert_absent(place, texts);
     }
@@ -200,9 +200,9 @@ async fn pull(app: &TestApp, person: &Person, watched: &mut Watched) -> String {
     }
     app.stand_in()
         .fail_next(Operation::StartConsolidatedQuery, failures().swap_remove(3));
-    let asked = person.ask_record(&json!({ "conversionType": "json" })).await;
-    let failed = person.until_record(&asked).await;
-    watched.told.push(failed.body.to_string());
+    let id = person.ask_record(&json!({ "conversionType": "json" })).await;
+    let failed = person.until_record(&id).await;
+    watched.replies.push(failed.body.to_string());
     pull
 }
 
@@ -226,7 +226,7 @@ async fn take_aws_away(app: &TestApp, person: &Person, watched: &mut Watched) {
     for (method, path, body) in requests_to_every_route() {
         let reply = person.app.send(method, path, body.as_ref()).await.unwrap();
         assert!(reply.status >= 500, "{path}: {:?}", reply.body);
-        watched.told.push(Value::to_string(&reply.body));
+        watched.replies.push(Value::to_string(&reply.body));
     }
 }
 

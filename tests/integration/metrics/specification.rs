@@ -127,14 +127,14 @@ fn documented_metrics_are_the_written_ones() {
             .collect::<Vec<_>>()
     };
     let rows = section.lines().filter(|line| line.starts_with("| `")).map(cells);
-    let told: Vec<_> = rows
+    let documented: Vec<_> = rows
         .map(|row| (row[1].clone(), row[2].clone(), row[3].clone()))
         .collect();
     let list = Name::ALL.iter().map(|name| {
         let dimension = name.dimension().unwrap_or("–").to_owned();
         (name.as_str().to_owned(), name.unit().as_str().to_owned(), dimension)
     });
-    assert_eq!(told, list.collect::<Vec<_>>());
+    assert_eq!(documented, list.collect::<Vec<_>>());
 }
 
 /// Lambda treats lines without a level as `INFO` (docs.aws.amazon.com, Lambda Developer Guide, "Log-level filtering").

@@ -46,12 +46,12 @@ fn patient() -> PatientId {
     PatientId::parse("p-1").unwrap()
 }
 
-struct MeasuredTable {
+struct CountedTable {
     table: Table,
     lines: Arc<Mutex<Vec<Value>>>,
 }
 
-impl MeasuredTable {
+impl CountedTable {
     fn of(app: &TestApp) -> Self {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&lines);
@@ -123,21 +123,21 @@ impl Acceptance {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pull_accepted_twice_at_once_is_counted_once() {
     let app = TestApp::with(|options| options.prewarm = false).await;
-    let measured = MeasuredTable::of(&app);
+    let counted = CountedTable::of(&app);
     let acceptance = Acceptance::prepare(&app).await;
-    let table = &measured.table;
+    let table = &counted.table;
     assert_one_wins(tokio::join!(acceptance.write(table), acceptance.write(table)));
-    assert_eq!(measured.take_states("PullsStarted"), [Value::Null]);
+    assert_eq!(counted.take_states("PullsStarted"), [Value::Null]);
     app.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pull_ending_twice_at_once_is_counted_once() {
     let app = TestApp::with(|options| options.prewarm = false).await;
-    let measured = MeasuredTable::of(&app);
+    let counted = CountedTable::of(&app);
     let acceptance = Acceptance::prepare(&app).await;
-    acceptance.write(&measured.table).await.expect("a write");
-    assert_eq!(measured.take_states("PullsStarted"), [Value::Null]);
+    acceptance.write(&counted.table).await.expect("a write");
+    assert_eq!(counted.take_states("PullsStarted"), [Value::Null]);
 
     let (owner, pull, event) = (owner(), &acceptance.pull, PullEvent::StartTooLate);
     let change = pull.apply(&event, pull.start_by, Timing::default(), RecordId::UNUSED);
@@ -149,16 +149,16 @@ async fn pull_ending_twice_at_once_is_counted_once() {
         challenge: None,
         now: clock::now(),
     };
-    let end = || measured.table.write_pull(&owner, write);
+    let end = || counted.table.write_pull(&owner, write);
     assert_one_wins(tokio::join!(end(), end()));
-    assert_eq!(measured.take_states("PullsEnded"), ["failed"]);
+    assert_eq!(counted.take_states("PullsEnded"), ["failed"]);
     app.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn record_ending_twice_at_once_is_counted_once() {
     let app = TestApp::with(|options| options.prewarm = false).await;
-    let measured = MeasuredTable::of(&app);
+    let counted = CountedTable::of(&app);
     let (owner, timing) = (owner(), Timing::default());
     let record = NewRecord {
         id: RecordId::new(clock::new_id()),
@@ -169,11 +169,11 @@ async fn record_ending_twice_at_once_is_counted_once() {
     };
     let record = Record::ask(record, clock::now(), timing);
     let open = OpenRecords::default().with(&record);
-    let created = measured.table.create_record(&owner, &record, &open).await;
+    let created = counted.table.create_record(&owner, &record, &open).await;
     created.expect("a write");
     let moment = (record.expires_at, timing);
-    let end = || claim_record(&measured.table, &owner, &record, &RecordEvent::DeadlinePassed, moment);
+    let end = || claim_record(&counted.table, &owner, &record, &RecordEvent::DeadlinePassed, moment);
     assert_one_wins(tokio::join!(end(), end()));
-    assert_eq!(measured.take_states("RecordsEnded"), ["failed"]);
+    assert_eq!(counted.take_states("RecordsEnded"), ["failed"]);
     app.stop().await;
 }

@@ -247,12 +247,12 @@ fn shown(document: &Document) -> Vec<(String, &Value)> {
 #[test]
 fn every_code_has_one_example_under_its_own_status() {
     let document = Document::read();
-    let mut seen = BTreeSet::new();
+    let mut example_codes = BTreeSet::new();
     for (status, example) in shown(&document) {
         assert_eq!(example["status"].to_string(), status, "{example}");
-        seen.insert(example["code"].as_str().unwrap());
+        example_codes.insert(example["code"].as_str().unwrap());
     }
-    assert_eq!(seen, Code::ALL.iter().map(|code| code.as_str()).collect());
+    assert_eq!(example_codes, Code::ALL.iter().map(|code| code.as_str()).collect());
     let examples = document.at("/components/examples").as_object().unwrap().values();
     let codes = examples.filter_map(|example| example["value"]["code"].as_str());
     assert_eq!(codes.count(), Code::ALL.len());

@@ -85,7 +85,7 @@ fn record_is_written_as_described() {
         pull,
         phase: RecordPhase::Final,
         patient: patient(),
-        asked,
+        query,
     };
     let mut record = Record::ask(new, now(), Timing::default());
     record.state = RecordState::Failed;

@@ -55,11 +55,11 @@ fn text_longer_than_described_is_refused() {
     let longest = document.schema("Text")["maxLength"].as_u64().unwrap();
     let longest = usize::try_from(longest).unwrap();
     let mut body = example(&document, "Demographics");
-    for letter in ["a", "é", "𝒩"] {
-        body["firstName"] = json!(letter.repeat(longest));
-        assert!(reads_demographics(&body), "{longest} times {letter}");
-        body["firstName"] = json!(letter.repeat(longest + 1));
-        assert!(!reads_demographics(&body), "{longest} + 1 times {letter}");
+    for character in ["a", "é", "𝒩"] {
+        body["firstName"] = json!(character.repeat(longest));
+        assert!(reads_demographics(&body), "{longest} times {character}");
+        body["firstName"] = json!(character.repeat(longest + 1));
+        assert!(!reads_demographics(&body), "{longest} + 1 times {character}");
     }
 }
 

@@ -222,8 +222,8 @@ async fn shutdown_reports_a_refused_call() {
     let app = TestApp::start().await;
     assert_eq!(get(&function(&app, "webhook-intake"), "OWNER#x").await, DENIED);
     let log = app.log();
-    let told = "webhook-intake: refused by the policy: webhook-intake dynamodb:GetItem";
-    assert!(log.iter().any(|line| line.starts_with(told)), "{log:?}");
+    let refusal = "webhook-intake: refused by the policy: webhook-intake dynamodb:GetItem";
+    assert!(log.iter().any(|line| line.starts_with(refusal)), "{log:?}");
     let ended = app.into_sandbox().shutdown().await.unwrap_err();
     assert!(
         ended

@@ -114,12 +114,15 @@ const NEVER: [(&str, &str, &str); 2] = [
     ),
 ];
 
-fn parse_actions(said: &str) -> impl Iterator<Item = PortAction> + '_ {
-    said.split(", ").filter(|clause| !clause.is_empty()).flat_map(|clause| {
-        let mut words = clause.split(' ');
-        let action = words.next().unwrap_or_default().to_owned();
-        words.map(move |kind| (action.clone(), kind.to_owned()))
-    })
+fn parse_actions(actions: &str) -> impl Iterator<Item = PortAction> + '_ {
+    actions
+        .split(", ")
+        .filter(|clause| !clause.is_empty())
+        .flat_map(|clause| {
+            let mut words = clause.split(' ');
+            let action = words.next().unwrap_or_default().to_owned();
+            words.map(move |kind| (action.clone(), kind.to_owned()))
+        })
 }
 
 /// The ports in the `Ports` of `functions/NAME/src/lib.rs`.
@@ -159,7 +162,7 @@ fn expected(function: &str) -> BTreeSet<PortAction> {
     };
     let around = AROUND.iter().filter(|(functions, _)| functions.contains(&function));
     let mut expected: BTreeSet<_> = ports(function).into_iter().flat_map(of_port).collect();
-    expected.extend(around.flat_map(|(_, said)| parse_actions(said)));
+    expected.extend(around.flat_map(|(_, actions)| parse_actions(actions)));
     for (_, never, why) in NEVER.iter().filter(|(of, ..)| *of == function) {
         for action in parse_actions(never) {
             assert!(expected.remove(&action), "{function} has no port to {action:?} ({why})");

@@ -149,10 +149,10 @@ async fn everything_a_person_asks_for(nora: &Person) {
     assert!(!nora.records().await.list("/records").is_empty());
     let keyed = nora.app.with_key("pdf");
     let ask = json!({ "conversionType": "pdf" });
-    let asked = keyed.ask_record(&ask).await.unwrap();
+    let first = keyed.ask_record(&ask).await.unwrap();
     let again = keyed.ask_record(&ask).await.unwrap();
-    assert_eq!((asked.status, asked.text("/id")), (202, again.text("/id")));
-    let record = nora.until_record(&asked.text("/id")).await;
+    assert_eq!((first.status, first.text("/id")), (202, again.text("/id")));
+    let record = nora.until_record(&first.text("/id")).await;
     assert!(!nora.download(&record).await.is_empty());
 }
 

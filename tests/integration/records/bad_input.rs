@@ -117,7 +117,7 @@ async fn unusable_download_fails_the_record_with_a_reason() {
     let app = with_bucket(&dir, 1).await;
     let nora = verified(&app).await;
     let downloads = || app.stand_in().stats().calls(Operation::DownloadFile);
-    let kept = app.objects().await;
+    let objects = app.objects().await;
     for (what, body, reason) in hopeless_bodies() {
         let before = downloads();
         app.stand_in().fail_next(Operation::DownloadFile, Failure::Odd(body));
@@ -128,7 +128,7 @@ async fn unusable_download_fails_the_record_with_a_reason() {
         assert_eq!(downloads(), before + 1, "{what}");
         assert_eq!(unfinished(&dir), [""; 0], "{what}");
     }
-    assert_eq!(app.objects().await, kept);
+    assert_eq!(app.objects().await, objects);
     assert_little_memory(&app);
     assert_eq!(ask(&nora).await.text("/status"), "available");
     app.end().await;
@@ -140,7 +140,7 @@ async fn broken_download_is_requested_again() {
     let app = with_bucket(&dir, 120).await;
     let nora = verified(&app).await;
     let downloads = || app.stand_in().stats().calls(Operation::DownloadFile);
-    let kept = app.objects().await.len();
+    let object_count = app.objects().await.len();
     let whole = format!("{BUNDLE}]}}");
     let of_length = |length: usize| OddBody {
         headers: vec![("content-length", length.to_string())],
@@ -177,7 +177,7 @@ async fn broken_download_is_requested_again() {
         assert_eq!(record.text("/status"), "available", "{what}: {:?}", record.body);
         assert_eq!(downloads(), before + 2, "{what}");
         assert_eq!(unfinished(&dir), [""; 0], "{what}");
-        assert_eq!(app.objects().await.len(), kept + times + 1, "{what}");
+        assert_eq!(app.objects().await.len(), object_count + times + 1, "{what}");
         let bytes = nora.download(&record).await;
         assert_eq!(record.text("/sha256"), hex::encode(Sha256::digest(&bytes)), "{what}");
     }

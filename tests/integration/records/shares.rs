@@ -25,9 +25,9 @@ async fn fourth_record_is_refused_until_one_of_three_has_ended() {
     let app = TestApp::with(|options| options.time_scale = 20).await;
     let (nora, mira) = (verified(&app, "nora").await, verified(&app, "mira").await);
     app.stand_in().hold_webhooks();
-    let mut asked = Vec::new();
+    let mut ids = Vec::new();
     for types in [&["Condition"][..], &["Observation"], &["Procedure"]] {
-        asked.push(nora.ask_record(&form(types)).await);
+        ids.push(nora.ask_record(&form(types)).await);
     }
     let listed = nora.records().await.list("/records").len();
     let fourth = nora.app.ask_record(&form(&[])).await.unwrap();
@@ -39,10 +39,10 @@ async fn fourth_record_is_refused_until_one_of_three_has_ended() {
         .ask_record(&form(&["Observation", "Observation"]))
         .await
         .unwrap();
-    assert_eq!((equal.status, equal.text("/id")), (202, asked[1].clone()));
+    assert_eq!((equal.status, equal.text("/id")), (202, ids[1].clone()));
     assert_eq!(nora.records().await.list("/records").len(), listed);
     mira.ask_record(&form(&[])).await;
-    app.until_measured("ShareRefusals", &[("Share", "open")], 1).await;
+    app.until_metric("ShareRefusals", &[("Share", "open")], 1).await;
 
     app.until_held("medical.consolidated-data", 1).await;
     app.stand_in().release_all().await;
@@ -51,12 +51,12 @@ async fn fourth_record_is_refused_until_one_of_three_has_ended() {
         (ended.status == 202).then_some(())
     })
     .await;
-    for id in &asked {
+    for id in &ids {
         assert_eq!(nora.until_record(id).await.text("/status"), "empty");
     }
     // A request after the record's end makes a new record.
     let anew = nora.ask_record(&form(&["Condition"])).await;
-    assert_ne!(anew, asked[0]);
+    assert_ne!(anew, ids[0]);
     assert_eq!(nora.until_record(&anew).await.text("/status"), "empty");
     app.end().await;
 }

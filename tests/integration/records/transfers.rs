@@ -96,8 +96,8 @@ async fn upload_completed_without_an_answer_is_not_repeated() {
     let twice_a_part = format!(r#"{{"resourceType":"Bundle","x":"{}"}}"#, "x".repeat(2 * PART_BYTES));
     let body = OddBody::of(twice_a_part.clone());
     app.stand_in().fail_next(Operation::DownloadFile, Failure::Odd(body));
-    let asked = nora.ask_record(&json!({ "conversionType": "json" })).await;
-    let record = nora.until_record(&asked).await;
+    let id = nora.ask_record(&json!({ "conversionType": "json" })).await;
+    let record = nora.until_record(&id).await;
     assert_eq!(record.text("/status"), "available", "{:?}", record.body);
     assert_eq!(app.sandbox().aws().fault_counts(), [("dropped_after", 1)].into());
     let after = [Operation::StartConsolidatedQuery, Operation::DownloadFile].map(calls);
@@ -185,7 +185,7 @@ async fn invalid_bundle_is_not_stored() {
     let downloads = || app.stand_in().stats().calls(Operation::DownloadFile);
     let pull = nora.until_ended(&nora.start_from(&["lab"]).await).await;
     assert_eq!(pull.text("/status"), "completed");
-    let kept = app.objects().await;
+    let objects = app.objects().await;
     for body in [
         "<html><body>Sorry</body></html>",
         r#"{"resourceType":"Patient","id":"p"}"#,
@@ -215,7 +215,7 @@ async fn invalid_bundle_is_not_stored() {
     }
     assert_eq!(
         app.objects().await,
-        kept,
+        objects,
         "the bucket holds an object that is not a record"
     );
 

@@ -45,7 +45,7 @@ async fn sixth_refused_link_in_an_hour_is_refused_without_a_search() {
     assert_eq!(app.snapshot().await, before);
     let later = [Operation::FindPatient, Operation::CreatePatient].map(|operation| app.upstream(operation));
     assert_eq!(later, calls, "upstream was asked");
-    app.until_measured("LinksRefused", &[("Reason", "refused_too_often")], 1)
+    app.until_metric("LinksRefused", &[("Reason", "refused_too_often")], 1)
         .await;
     let foreign = app.metric_values("LinksRefused", &[("Reason", "patient_foreign")]);
     assert_eq!(foreign.len(), REFUSALS_MAX);

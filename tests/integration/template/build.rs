@@ -72,8 +72,8 @@ fn build_for_another_processor_is_noticed_before_deployment() {
     let header = |machine: u8| [vec![0; 16], vec![3, 0, machine, 0]].concat();
     let check = |folder: &Path, processor: &str| {
         let mut command = Command::new(Path::new(ROOT).join("infra/built-for"));
-        let done = command.arg(processor).env("BUILD_ROOT", folder).output();
-        done.unwrap().status.code()
+        let output = command.arg(processor).env("BUILD_ROOT", folder).output();
+        output.unwrap().status.code()
     };
     let folder = tempfile::tempdir().unwrap();
     for (function, machine) in [("A", 183), ("B", 183)] {

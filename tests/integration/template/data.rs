@@ -19,8 +19,8 @@ fn only<'s>(stack: &'s Stack, kind: &'s str) -> (&'s str, &'s Value) {
 /// Whether a resource outlives the stack. A resource of a failed creation need not stay, because it was never used
 /// (docs.aws.amazon.com, "DeletionPolicy attribute").
 fn is_retained(resource: &Value) -> bool {
-    let kept = ["Retain", "RetainExceptOnCreate"].map(Value::from);
-    kept.contains(&resource["DeletionPolicy"]) && resource["UpdateReplacePolicy"] == "Retain"
+    let policies = ["Retain", "RetainExceptOnCreate"].map(Value::from);
+    policies.contains(&resource["DeletionPolicy"]) && resource["UpdateReplacePolicy"] == "Retain"
 }
 
 /// Whether this is the one key for all data.

@@ -228,7 +228,7 @@ fn each_table_action_is_in_one_statement_with_its_keys() {
     let stack = stack();
     let mut actions = 0;
     for function in &stack.functions {
-        let mut seen = BTreeSet::new();
+        let mut distinct = BTreeSet::new();
         for statement in statements(function) {
             let mut resources = BTreeSet::new();
             referred(&stack, &statement["Resource"], &mut resources);
@@ -244,10 +244,10 @@ fn each_table_action_is_in_one_statement_with_its_keys() {
             for action in items(&statement["Action"]) {
                 // By AWS's definition, a request without keys meets any condition on keys.
                 assert!(action != "dynamodb:Scan", "{place}");
-                assert!(seen.insert(action.to_string()), "{place}");
+                assert!(distinct.insert(action.to_string()), "{place}");
             }
         }
-        actions += seen.len();
+        actions += distinct.len();
     }
     assert!(actions > 20, "{actions}");
 }

@@ -41,13 +41,13 @@ static GAPS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\\?\n\s*|\\n|\{[^}]
 
 /// The text literals of a Rust file that have several words, each with the number of its first line.
 fn literals(file: &Tracked) -> Vec<(usize, String)> {
-    let literal = |captures: Captures<'_>| {
+    let literal = |captures: Captures<'_, str>| {
         let found = captures.name("raw").or(captures.name("plain"))?;
         let line = file.text.get(..found.start())?.lines().count();
         let text = GAPS.replace_all(found.as_str(), " ").into_owned();
         text.trim().contains(' ').then_some((line, text))
     };
-    let all = LITERALS.captures_iter(&file.text).map(Result::unwrap);
+    let all = LITERALS.captures_iter(file.text.as_str()).map(Result::unwrap);
     all.filter_map(literal).collect()
 }
 

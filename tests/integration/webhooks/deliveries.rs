@@ -147,7 +147,7 @@ async fn record_with_an_expired_link_is_requested_again() {
     .await;
     let nora = app.person("nora", "Jane");
     let pull = pull_until_delivery(&app, &nora).await;
-    let asked = calls(&app, Operation::StartConsolidatedQuery);
+    let queries = calls(&app, Operation::StartConsolidatedQuery);
     app.slow_queues(3 * TIME_SCALE).await;
     assert_eq!(app.stand_in().release(&[pull.held.index]).await, [Ok(200)]);
     // A message keeps the delay with which it was sent.
@@ -161,7 +161,7 @@ async fn record_with_an_expired_link_is_requested_again() {
         "the first link had not expired"
     );
     assert!(
-        calls(&app, Operation::StartConsolidatedQuery) > asked,
+        calls(&app, Operation::StartConsolidatedQuery) > queries,
         "the record was had without asking anew"
     );
     app.end().await;
@@ -178,11 +178,11 @@ async fn record_with_a_missed_delivery_is_requested_again() {
     let omar = app.person("omar", "Jane");
     let UndeliveredPull { id, held: missed } = pull_until_delivery(&app, &omar).await;
     app.stand_in().drop_held(&[missed.index]);
-    let asked = calls(&app, Operation::StartConsolidatedQuery);
+    let queries = calls(&app, Operation::StartConsolidatedQuery);
     app.stand_in().release_all().await;
     let pull = omar.until_ended(&id).await;
     assert_eq!(pull.text("/status"), "completed");
-    assert_eq!(calls(&app, Operation::StartConsolidatedQuery), asked + 1);
+    assert_eq!(calls(&app, Operation::StartConsolidatedQuery), queries + 1);
 
     // Metriport replays the missed delivery with its expired link, too late to matter.
     let before = (pull.body, omar.records().await.body);

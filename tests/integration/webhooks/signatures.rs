@@ -82,8 +82,8 @@ async fn body_is_not_read_before_its_signature_is_checked() {
     for body in ["", "{", "nonsense", "[]", "{}", "\u{0}"] {
         for signature in ["", MISMATCH_HEX] {
             let reply = post_webhook(&nora, &[("x-metriport-signature", signature)], body).await;
-            let told = (reply.status, reply.code());
-            assert_eq!(told, (401, "signature_invalid".to_owned()), "{body:?}");
+            let refusal = (reply.status, reply.code());
+            assert_eq!(refusal, (401, "signature_invalid".to_owned()), "{body:?}");
         }
     }
     app.end().await;
@@ -164,9 +164,7 @@ async fn both_keys_count_until_the_previous_key_ends() {
     let new = unknown("new");
     assert_eq!(send(&new, &app.stand_in().sign(new.as_bytes())).await, 200);
     // Two webhooks were refused: one before the new key was stored, and one with the old key after its end.
-    let refused = app
-        .until_measured("WebhooksRefused", &[("Reason", "mismatch")], 2)
-        .await;
+    let refused = app.until_metric("WebhooksRefused", &[("Reason", "mismatch")], 2).await;
     assert_eq!(refused, [1.0; 2]);
     app.end().await;
 }

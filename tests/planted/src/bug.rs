@@ -27,7 +27,7 @@ pub(crate) fn all(root: &Path, only: &str) -> Result<Vec<Bug>, String> {
 fn read(path: &Path) -> Result<Bug, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let said = |field: &str| {
+    let value_of = |field: &str| {
         let mut lines = text.lines().take_while(|line| !line.starts_with("diff "));
         lines.find_map(|line| {
             line.strip_prefix(field)?
@@ -37,9 +37,9 @@ fn read(path: &Path) -> Result<Bug, String> {
         })
     };
     let missing = |field: &str| format!("{name}: no line `{field}:`");
-    said("Bug").ok_or_else(|| missing("Bug"))?;
-    let rule = said("Rule").ok_or_else(|| missing("Rule"))?;
-    let first = said("First").unwrap_or_default();
+    value_of("Bug").ok_or_else(|| missing("Bug"))?;
+    let rule = value_of("Rule").ok_or_else(|| missing("Rule"))?;
+    let first = value_of("First").unwrap_or_default();
     Ok(Bug {
         path: path.to_owned(),
         rule,

@@ -57,7 +57,7 @@ pub struct BurstOptions {
 #[derive(Debug, Clone, Default)]
 pub struct Round {
     /// Persons who asked.
-    pub asked: usize,
+    pub persons: usize,
     /// Pulls that were accepted.
     pub accepted: usize,
     /// Pulls that were refused with 429.
@@ -137,10 +137,10 @@ async fn play(sandbox: &Sandbox, options: BurstOptions) -> Result<BurstReport, S
     let slots = slots(options);
     while !waiting.is_empty() {
         progress.show(&format!("  {} persons ask at once", waiting.len()));
-        let asked = waiting.len();
+        let persons = waiting.len();
         waiting = round(waiting, options, slots, &mut report).await;
-        if waiting.len() == asked {
-            report.breaches.push(format!("none of {asked} persons was accepted"));
+        if waiting.len() == persons {
+            report.breaches.push(format!("none of {persons} persons was accepted"));
             break;
         }
     }
@@ -175,7 +175,7 @@ fn slots(options: BurstOptions) -> usize {
 async fn round(waiting: Vec<Member>, options: BurstOptions, slots: usize, report: &mut BurstReport) -> Vec<Member> {
     let begun = Instant::now();
     let mut round = Round {
-        asked: waiting.len(),
+        persons: waiting.len(),
         slots,
         ..Round::default()
     };
@@ -184,8 +184,8 @@ async fn round(waiting: Vec<Member>, options: BurstOptions, slots: usize, report
         asking.spawn(async move { (member.ask().await, member) });
     }
     let (mut accepted, mut refused, mut starts) = (Vec::new(), Vec::new(), Vec::new());
-    while let Some(asked) = asking.join_next().await {
-        match asked {
+    while let Some(answer) = asking.join_next().await {
+        match answer {
             Ok((StartReply::Accepted { pull, start_at }, member)) => {
                 starts.extend(start_at);
                 accepted.push((pull, member));
@@ -282,7 +282,7 @@ fn table(options: &BurstOptions, report: &BurstReport) -> String {
         format!(
             "  {:>5} {:>7} {:>9} {:>7} {:>10} {:>8} {wait:>12} {:>9}",
             index + 1,
-            round.asked,
+            round.persons,
             round.accepted,
             round.slots,
             round.completed,

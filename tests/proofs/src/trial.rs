@@ -55,7 +55,7 @@ pub struct Finding {
     /// Whether the API refuses it.
     pub refused: bool,
     /// The observed replies.
-    pub seen: String,
+    pub replies: String,
 }
 
 impl Finding {
@@ -63,7 +63,7 @@ impl Finding {
     #[must_use]
     pub fn line(&self) -> String {
         let verdict = if self.refused { "refused" } else { "NOT refused" };
-        format!("  {verdict:<12} {:<22} {:<26} {}", self.name, self.code, self.seen)
+        format!("  {verdict:<12} {:<22} {:<26} {}", self.name, self.code, self.replies)
     }
 }
 

@@ -102,13 +102,13 @@ where
 
 /// Demographics that Metriport never matches with another person's.
 pub(crate) fn demographics(index: usize) -> Value {
-    let letters: String = [index / 676, index / 26, index]
+    let suffix: String = [index / 676, index / 26, index]
         .into_iter()
         .filter_map(|part| char::from_digit(u32::try_from(part % 26).ok()? + 10, 36))
         .collect();
     json!({
         "firstName": "Jane",
-        "lastName": format!("Quill{letters}"),
+        "lastName": format!("Quill{suffix}"),
         "dob": format!("{}-{:02}-{:02}", 1930 + index % 60, 1 + (index / 60) % 12, 1 + (index / 720) % 28),
         "genderAtBirth": "F",
         "address": [{ "addressLine1": format!("{} Birch Ln", 10 + index), "city": "Dayton", "state": "OH", "zip": "45402" }],

@@ -134,7 +134,7 @@ pub fn explore(bounds: Bounds, sabotage: Option<Sabotage>) -> Explored {
         rested: 0,
         failure: None,
     };
-    let mut seen = HashSet::from([first.fingerprint()]);
+    let mut fingerprints = HashSet::from([first.fingerprint()]);
     let mut queue = VecDeque::from([first]);
     while let Some(node) = queue.pop_front() {
         if node.world.tasks.is_empty() {
@@ -160,7 +160,7 @@ pub fn explore(bounds: Bounds, sabotage: Option<Sabotage>) -> Explored {
                 explored.failure = Some((violation, render_history(next.path.as_ref(), sabotage)));
                 return explored;
             }
-            if seen.insert(next.fingerprint()) {
+            if fingerprints.insert(next.fingerprint()) {
                 explored.states += 1;
                 queue.push_back(next);
             }

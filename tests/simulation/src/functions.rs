@@ -127,8 +127,8 @@ pub(crate) async fn run(io: &Io, job: &Job) -> Result<&'static str, Error> {
                 id: *record,
                 resumed: false,
             };
-            let (asked, _) = record_read::request::request(io, &ids::owner(*person), ask).await?;
-            Ok(if asked.id == *record { "accepted" } else { EQUAL })
+            let (actual, _) = record_read::request::request(io, &ids::owner(*person), ask).await?;
+            Ok(if actual.id == *record { "accepted" } else { EQUAL })
         }
         Job::Reconcile => reconcile(io).await,
     }

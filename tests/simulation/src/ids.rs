@@ -30,7 +30,7 @@ pub(crate) fn pull(n: u32) -> PullId {
 }
 
 /// The id of the n-th record that a person asked for.
-pub(crate) fn asked_record_id(n: u32) -> RecordId {
+pub(crate) fn requested_record_id(n: u32) -> RecordId {
     RecordId::new(Uuid::from_u128((1 << 96) | u128::from(n)))
 }
 

@@ -25,11 +25,11 @@ static DEMOGRAPHICS: LazyLock<Vec<CheckedDemographics>> = LazyLock::new(|| (0..3
 
 fn checked(number: u32) -> CheckedDemographics {
     let address = json!({ "addressLine1": "1 Elm St", "city": "Boston", "state": "MA", "zip": "02108" });
-    let said = json!({
+    let body = json!({
         "firstName": "Jane", "lastName": "Doe", "dob": format!("1980-01-{:02}", number + 1),
         "genderAtBirth": "F", "address": [address], "contact": [{ "email": "jane@example.test" }],
     });
-    let read = Demographics::parse(said.to_string().as_bytes(), Time::from_millis(1_800_000_000_000));
+    let read = Demographics::parse(body.to_string().as_bytes(), Time::from_millis(1_800_000_000_000));
     let demographics = read.unwrap_or_else(|error| unreachable!("{error:?}"));
     // The claim rules are empty, so they do not bind a field.
     let checked = CheckedDemographics::check(demographics, &ClaimRules::default(), &BTreeMap::new(), &OWNER_KEY);

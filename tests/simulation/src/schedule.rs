@@ -151,7 +151,10 @@ fn one(rng: &mut impl Rng, world: &World) -> Choice {
         905..908 => Choice::Skew(rng.random_range(-20..=20)),
         _ => {
             let person = pick(rng, &[0, 0, 0, 1, 1, 1, 2], 0);
-            let challenged = world.told.get(&person).is_some_and(|told| !told.is_empty());
+            let challenged = world
+                .known_challenges
+                .get(&person)
+                .is_some_and(|challenges| !challenges.is_empty());
             // A person who has opened a challenge often pulls next.
             let pulls = challenged && rng.random_ratio(1, 2);
             Choice::Ask(

@@ -28,7 +28,7 @@ pub(crate) struct Task {
 
 pub(crate) enum Progress {
     Next(Op),
-    Done(Result<&'static str, Error>),
+    End(Result<&'static str, Error>),
 }
 
 /// Runs a function over its replies so far, up to its next operation or its end. Reading the clock does not count as an
@@ -44,7 +44,7 @@ pub(crate) fn proceed(
     let progress = {
         let mut function = Box::pin(functions::run(&io, job));
         match function.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(outcome) => Progress::Done(outcome),
+            Poll::Ready(outcome) => Progress::End(outcome),
             Poll::Pending => match io.pending() {
                 Some(op) => Progress::Next(op),
                 None => unreachable!("a function waits without an operation"),

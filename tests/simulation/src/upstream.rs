@@ -59,7 +59,7 @@ pub(crate) enum Answer {
     Report(QueryReport),
     Consolidated(UpstreamRequestId),
     Failed(u64),
-    Done,
+    Empty,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -187,7 +187,7 @@ impl Upstream {
             Call::RetryWebhooks => {
                 let failed = std::mem::take(&mut self.failed);
                 self.outbox.extend(failed.into_iter().map(replayed));
-                Ok(Answer::Done)
+                Ok(Answer::Empty)
             }
         }
     }

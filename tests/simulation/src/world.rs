@@ -39,7 +39,7 @@ pub(crate) struct World {
     pub(crate) tasks: Vec<Task>,
     pub(crate) upstream: Upstream,
     /// The challenges of which each person knows, oldest first.
-    pub(crate) told: BTreeMap<u8, Vec<ChallengeId>>,
+    pub(crate) known_challenges: BTreeMap<u8, Vec<ChallengeId>>,
     numbers: Numbers,
     pub(crate) facts: HiddenFacts,
     pub(crate) tally: Tally,
@@ -51,7 +51,7 @@ pub(crate) struct World {
 struct Numbers {
     messages: u32,
     pulls: u32,
-    asked: u32,
+    requested_records: u32,
     marks: u32,
 }
 
@@ -67,7 +67,7 @@ impl World {
             messages: Vec::new(),
             tasks: Vec::new(),
             upstream: Upstream::default(),
-            told: BTreeMap::new(),
+            known_challenges: BTreeMap::new(),
             numbers: Numbers::default(),
             facts: HiddenFacts::default(),
             tally: Tally::new(),
@@ -140,12 +140,12 @@ impl World {
     /// The next time at which something happens without a choice: a message becomes visible, work becomes overdue, or a
     /// check for replays is due.
     pub(crate) fn next_due(&self) -> Option<Time> {
-        let seen = self.messages.iter().map(|message| message.visible_at);
+        let visible_at = self.messages.iter().map(|message| message.visible_at);
         let overdue = self.store.due().map(|(due_at, _)| due_at.plus(self.timing.overdue()));
         let replays = self.store.get(&Key::Replays).and_then(|item| item.replays());
         let check = replays.map(|replays| replays.check_at).unwrap_or_default();
         let check = (!self.upstream.failed.is_empty()).then_some(check);
-        let next = seen.chain(overdue).chain(check);
+        let next = visible_at.chain(overdue).chain(check);
         next.filter(|next| *next > self.now).min()
     }
 

@@ -81,20 +81,20 @@ async fn find_and_claim(
 
 /// Claims the patient, so that no other person writes to it until our update must have ended.
 ///
-/// A refusal is delayed by the time that the search has taken since `asked_at`. It thus takes about as long as an
+/// A refusal is delayed by the time that the search has taken since `searched_at`. It thus takes about as long as an
 /// update, and does not reveal that the patient belongs to another person.
 async fn claim(
     io: &(impl WritePatient + ReportConflict + Clock + Pause),
     person: &Person<'_>,
     begun: &PatientSlot,
     patient: &PatientId,
-    asked_at: Time,
+    searched_at: Time,
 ) -> Result<(), Error> {
     let now = io.now();
     let until = now.plus(io.timing().patient_lease());
     match io.claim_patient(person.owner, begun, patient, now, until).await {
         Err(error) if error.lacks(Condition::PatientUnowned) => {
-            io.pause(asked_at.until(now).min(INTERACTIVE)).await;
+            io.pause(searched_at.until(now).min(INTERACTIVE)).await;
             Err(refused(io, LinkConflict::PatientOwned).into())
         }
         claimed => claimed.map_err(not_begun),

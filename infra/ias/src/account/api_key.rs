@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use shared::metriport::{Settings, WebhookSettings};
 
 use super::client::{KeyInput, client, render_error};
-use super::{DeploymentArgs, Kept, StackSecrets};
+use super::{DeploymentArgs, StackSecret, StackSecrets};
 use crate::report::say;
 
 /// Options of `account store-api-key`.
@@ -49,7 +49,7 @@ pub(super) async fn store(args: &StoreApiKeyArgs) -> Result<(), String> {
             Present::OtherAccount => return Err(OTHER_ACCOUNT.to_owned()),
         }
     }
-    secrets.store(Kept::ApiKey, &key).await?;
+    secrets.store(StackSecret::ApiKey, &key).await?;
     say("Metriport accepts the API key; it is stored.");
     Ok(())
 }
@@ -80,7 +80,7 @@ async fn compared(
 ) -> Result<Present, String> {
     // A failure to read the stored key ends the command: the key may belong to another account, so it must not be
     // replaced.
-    let Some(stored) = secrets.read_if_any(Kept::ApiKey).await? else {
+    let Some(stored) = secrets.read_if_any(StackSecret::ApiKey).await? else {
         return Ok(Present::None);
     };
     if stored.expose_secret() == key.expose_secret() {

@@ -22,30 +22,30 @@ impl Mark {
 pub(super) struct Finding {
     about: &'static str,
     pub(super) mark: Mark,
-    said: String,
+    result: String,
 }
 
 impl Finding {
     /// A check that passed or failed.
     pub(super) fn of(about: &'static str, found: Result<String, String>) -> Self {
-        let (mark, said) = match found {
-            Ok(said) => (Mark::Good, said),
-            Err(said) => (Mark::Bad, said),
+        let (mark, result) = match found {
+            Ok(result) => (Mark::Good, result),
+            Err(result) => (Mark::Bad, result),
         };
-        Self { about, mark, said }
+        Self { about, mark, result }
     }
 
     /// A state that the operator must know, but that does not make the command fail.
-    pub(super) fn warning(about: &'static str, said: &str) -> Self {
+    pub(super) fn warning(about: &'static str, result: &str) -> Self {
         Self {
             about,
             mark: Mark::Warning,
-            said: said.to_owned(),
+            result: result.to_owned(),
         }
     }
 
     pub(super) fn line(&self) -> String {
-        format!("{:<4} {:<16} {}", self.mark.as_str(), self.about, self.said)
+        format!("{:<4} {:<16} {}", self.mark.as_str(), self.about, self.result)
     }
 }
 

@@ -37,7 +37,7 @@ use webhook::RegisterWebhookArgs;
 pub(crate) use client::TOKEN;
 pub use client::{TokenInput, client};
 pub use rotate::{Rotated, clear_and_set, rotate_webhook_key};
-pub use secrets::{Kept, StackSecrets};
+pub use secrets::{StackSecret, StackSecrets};
 
 /// Options of `account`.
 #[derive(Debug, Clone, Args)]
@@ -94,7 +94,7 @@ impl DeploymentArgs {
 
     /// A client with the API key that the stack stores.
     async fn client(&self, secrets: &StackSecrets) -> Result<shared::metriport::Client, String> {
-        client(&self.metriport.base_url, secrets.read(Kept::ApiKey).await?)
+        client(&self.metriport.base_url, secrets.read(StackSecret::ApiKey).await?)
     }
 }
 

@@ -12,7 +12,7 @@ use super::api_key::{self, OTHER_ACCOUNT, Present};
 use super::client::{KeyInput, render_error};
 use super::segment::shown;
 use super::webhook::{confirm, failed, stored};
-use super::{DeploymentArgs, Kept, StackSecrets};
+use super::{DeploymentArgs, StackSecret, StackSecrets};
 use crate::report::say;
 
 /// Maximum number of attempts to set the webhook URL after it was cleared.
@@ -123,7 +123,7 @@ pub async fn rotate_webhook_key(
     }
     let until = now.plus(window);
     secrets
-        .store(Kept::WebhookKeys, &stored.rotated(key, until).to_secret())
+        .store(StackSecret::WebhookKeys, &stored.rotated(key, until).to_secret())
         .await?;
     Ok(Rotated::Stored(until))
 }
@@ -160,7 +160,7 @@ async fn another_api_key(args: &ApiKeyArgs) -> Result<(), String> {
             return Ok(());
         }
         Present::OtherAccount => return Err(OTHER_ACCOUNT.to_owned()),
-        Present::None | Present::SameAccount => secrets.store(Kept::ApiKey, &key).await?,
+        Present::None | Present::SameAccount => secrets.store(StackSecret::ApiKey, &key).await?,
     }
     say("Metriport accepts the new API key; it is stored.");
     say("Now revoke the old key in Metriport's dashboard. A process reads the new key when the old one is refused.");

@@ -75,13 +75,13 @@ fn paths_without_segment(path: &str) -> [String; 3] {
 }
 
 fn problem(route: &Route, found: Found) -> Option<String> {
-    let said = match found {
+    let defect = match found {
         Found::Closed => return None,
         Found::Missing => "is missing".to_owned(),
         Found::Unguarded => "requires no token".to_owned(),
         Found::Other(status) => format!("answered {status}"),
     };
-    Some(format!("{} {} {said}", route.method, route.path))
+    Some(format!("{} {} {defect}", route.method, route.path))
 }
 
 fn way_on(problems: &[String]) -> &'static str {

@@ -15,7 +15,7 @@ const UNBOUND_TAG: &str = "individual-access:accept-unbound-demographics";
 
 /// A secret of the template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
+pub enum StackSecret {
     /// Metriport's API key.
     ApiKey,
     /// The webhook keys.
@@ -24,7 +24,7 @@ pub enum Kept {
     OwnerKey,
 }
 
-impl Kept {
+impl StackSecret {
     const fn logical_id(self) -> &'static str {
         match self {
             Self::ApiKey => "MetriportApiKeySecret",
@@ -63,31 +63,31 @@ impl StackSecrets {
     }
 
     /// Reads a secret as the functions do.
-    pub(crate) async fn read(&self, kept: Kept) -> Result<SecretString, String> {
-        let read = self.text(kept).await?;
-        read.map_err(|error| render_secret_error(kept, &error))
+    pub(crate) async fn read(&self, secret: StackSecret) -> Result<SecretString, String> {
+        let read = self.text(secret).await?;
+        read.map_err(|error| render_secret_error(secret, &error))
     }
 
     /// Reads a secret; `None` if it has no value yet.
-    pub(crate) async fn read_if_any(&self, kept: Kept) -> Result<Option<SecretString>, String> {
-        match self.text(kept).await? {
+    pub(crate) async fn read_if_any(&self, secret: StackSecret) -> Result<Option<SecretString>, String> {
+        match self.text(secret).await? {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.is_nothing() => Ok(None),
-            Err(error) => Err(render_secret_error(kept, &error)),
+            Err(error) => Err(render_secret_error(secret, &error)),
         }
     }
 
-    async fn text(&self, kept: Kept) -> Result<Result<SecretString, SecretError>, String> {
-        let env = Env::from_vars([(kept.variable().to_owned(), self.arn(kept).await?)]);
-        Ok(secrets::text(&self.client, &env, kept.variable()).await)
+    async fn text(&self, secret: StackSecret) -> Result<Result<SecretString, SecretError>, String> {
+        let env = Env::from_vars([(secret.variable().to_owned(), self.arn(secret).await?)]);
+        Ok(secrets::text(&self.client, &env, secret.variable()).await)
     }
 
     /// Stores a new value in a secret.
     ///
     /// # Errors
     /// Fails if the secret is not found, or if Secrets Manager refuses the value.
-    pub async fn store(&self, kept: Kept, value: &SecretString) -> Result<(), String> {
-        let call = self.client.put_secret_value().secret_id(self.arn(kept).await?);
+    pub async fn store(&self, secret: StackSecret, value: &SecretString) -> Result<(), String> {
+        let call = self.client.put_secret_value().secret_id(self.arn(secret).await?);
         let stored = call.secret_string(value.expose_secret()).send().await;
         stored.map(drop).map_err(|error| failed("storing the secret", &error))
     }
@@ -95,22 +95,22 @@ impl StackSecrets {
     /// Whether the stack accepts demographics without a binding claim; `None` if its template is too old to set the
     /// tag.
     pub(crate) async fn accepts_unbound_demographics(&self) -> Result<Option<bool>, String> {
-        let entry = self.entry(Kept::ApiKey).await?;
+        let entry = self.entry(StackSecret::ApiKey).await?;
         Ok(tag(&entry, UNBOUND_TAG).map(|accepts| accepts == "true"))
     }
 
-    async fn arn(&self, kept: Kept) -> Result<String, String> {
-        Ok(self.entry(kept).await?.arn.unwrap_or_default())
+    async fn arn(&self, secret: StackSecret) -> Result<String, String> {
+        Ok(self.entry(secret).await?.arn.unwrap_or_default())
     }
 
-    async fn entry(&self, kept: Kept) -> Result<SecretListEntry, String> {
+    async fn entry(&self, secret: StackSecret) -> Result<SecretListEntry, String> {
         let (mut found, mut pages) = (Vec::new(), self.client.list_secrets().into_paginator().send());
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| failed("listing secrets", &error))?;
             let entries = page.secret_list.unwrap_or_default().into_iter();
-            found.extend(entries.filter(|entry| entry.arn().is_some() && self.is_ours(entry, kept)));
+            found.extend(entries.filter(|entry| entry.arn().is_some() && self.is_ours(entry, secret)));
         }
-        let what = format!("secret {} of the stack {}", kept.logical_id(), self.stack);
+        let what = format!("secret {} of the stack {}", secret.logical_id(), self.stack);
         match (found.pop(), found.is_empty()) {
             (Some(entry), true) => Ok(entry),
             (Some(_), false) => Err(format!("there is more than one {what}")),
@@ -120,10 +120,10 @@ impl StackSecrets {
         }
     }
 
-    fn is_ours(&self, entry: &SecretListEntry, kept: Kept) -> bool {
+    fn is_ours(&self, entry: &SecretListEntry, secret: StackSecret) -> bool {
         match (tag(entry, STACK_TAG), tag(entry, RESOURCE_TAG)) {
-            (None, None) => entry.name() == Some(&format!("{}-{}", self.stack, kept.logical_id())),
-            (stack, resource) => stack == Some(&self.stack) && resource == Some(kept.logical_id()),
+            (None, None) => entry.name() == Some(&format!("{}-{}", self.stack, secret.logical_id())),
+            (stack, resource) => stack == Some(&self.stack) && resource == Some(secret.logical_id()),
         }
     }
 }
@@ -132,8 +132,8 @@ fn tag<'e>(entry: &'e SecretListEntry, key: &str) -> Option<&'e str> {
     entry.tags().iter().find(|tag| tag.key() == Some(key))?.value()
 }
 
-fn render_secret_error(kept: Kept, error: &SecretError) -> String {
-    format!("the secret {} {}", kept.logical_id(), error.problem)
+fn render_secret_error(secret: StackSecret, error: &SecretError) -> String {
+    format!("the secret {} {}", secret.logical_id(), error.problem)
 }
 
 /// Shows only AWS's error code, because AWS's message may quote the request.
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn secret_is_found_by_its_tags_or_by_its_whole_name() {
-        let ours = |entry: &SecretListEntry| secrets().is_ours(entry, Kept::WebhookKeys);
+        let ours = |entry: &SecretListEntry| secrets().is_ours(entry, StackSecret::WebhookKeys);
         let tagged = |stack, resource| {
             entry(
                 "WebhookKeysSecret-8KZ1A",

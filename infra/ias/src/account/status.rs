@@ -18,7 +18,7 @@ use super::client::{client, render_error};
 use super::finding::{Finding, Mark};
 use super::segment::{Segment, shown};
 use super::webhook::stored;
-use super::{DeploymentArgs, Kept, StackSecrets, concurrency, issuer, routes};
+use super::{DeploymentArgs, StackSecret, StackSecrets, concurrency, issuer, routes};
 use crate::report::say_line;
 
 /// Options of `account status`.
@@ -53,7 +53,7 @@ pub(super) async fn status(args: &StatusArgs) -> Result<(), String> {
 
 async fn look(args: &StatusArgs) -> Result<Vec<Finding>, String> {
     let secrets = args.deployment.secrets()?;
-    let (api_key, keys) = (secrets.read(Kept::ApiKey).await, stored(&secrets).await);
+    let (api_key, keys) = (secrets.read(StackSecret::ApiKey).await, stored(&secrets).await);
     let mut findings = vec![
         Finding::of(
             "API key",
@@ -62,7 +62,7 @@ async fn look(args: &StatusArgs) -> Result<Vec<Finding>, String> {
         Finding::of(
             "webhook keys",
             keys.as_ref()
-                .map(|keys| told_of(keys, clock::now()))
+                .map(|keys| render_webhook_keys(keys, clock::now()))
                 .map_err(Clone::clone),
         ),
         Finding::of("owner key", owner_key(&secrets).await),
@@ -149,7 +149,7 @@ async fn registration(
     Url::parse(registered).ok()
 }
 
-fn told_of(keys: &WebhookKeys, now: Time) -> String {
+fn render_webhook_keys(keys: &WebhookKeys, now: Time) -> String {
     match keys.previous() {
         PreviousKey::None => "stored".to_owned(),
         PreviousKey::Until(end) if now < end => format!("stored; the previous key is accepted until {end}"),
@@ -159,7 +159,7 @@ fn told_of(keys: &WebhookKeys, now: Time) -> String {
 }
 
 async fn owner_key(secrets: &StackSecrets) -> Result<String, String> {
-    let secret = secrets.read(Kept::OwnerKey).await?;
+    let secret = secrets.read(StackSecret::OwnerKey).await?;
     let key = OwnerKey::parse(secret.expose_secret());
     key.map(|_| "stored".to_owned()).map_err(|error| error.to_string())
 }
@@ -283,8 +283,8 @@ mod tests {
         let now = Time::from_millis(5);
         let rotated = keys.rotated("j".into(), Time::from_millis(6));
         assert!(
-            told_of(&rotated, now).contains("is accepted until")
-                && told_of(&rotated, Time::from_millis(6)).contains("was accepted")
+            render_webhook_keys(&rotated, now).contains("is accepted until")
+                && render_webhook_keys(&rotated, Time::from_millis(6)).contains("was accepted")
         );
     }
 }

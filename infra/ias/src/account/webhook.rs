@@ -16,7 +16,7 @@ use url::Url;
 
 use super::client::render_error;
 use super::segment::{shown, with_segment};
-use super::{DeploymentArgs, Kept, StackSecrets};
+use super::{DeploymentArgs, StackSecret, StackSecrets};
 use crate::report::{say, say_line};
 
 /// Pause after a registration, until the result of its ping is known: Metriport waits two seconds for the answer.
@@ -127,14 +127,14 @@ async fn keep(secrets: &StackSecrets, key: SecretString) -> Result<bool, String>
         return Ok(false);
     }
     secrets
-        .store(Kept::WebhookKeys, &WebhookKeys::new(key).to_secret())
+        .store(StackSecret::WebhookKeys, &WebhookKeys::new(key).to_secret())
         .await?;
     Ok(true)
 }
 
 pub(super) async fn stored(secrets: &StackSecrets) -> Result<WebhookKeys, String> {
     use secrecy::ExposeSecret as _;
-    let secret = secrets.read(Kept::WebhookKeys).await?;
+    let secret = secrets.read(StackSecret::WebhookKeys).await?;
     WebhookKeys::parse(secret.expose_secret()).map_err(|error| format!("the secret WebhookKeysSecret {error}"))
 }
 

@@ -48,12 +48,12 @@ impl ListedDeadLetter {
     }
 
     fn read(message: &Message) -> Option<Self> {
-        let said = message
+        let attribute = message
             .message_attributes()
             .and_then(|attributes| attributes.get(ATTRIBUTE));
         // An attribute without text is not ours and counts as unreadable. It must not count as absent, because an
         // absent attribute means that SQS moved the message.
-        let cause = DeadLetterCause::read(said.map(|said| said.string_value().unwrap_or_default()));
+        let cause = DeadLetterCause::read(attribute.map(|attribute| attribute.string_value().unwrap_or_default()));
         let sent = message
             .attributes()
             .and_then(|system| system.get(&MessageSystemAttributeName::SentTimestamp));
@@ -64,7 +64,7 @@ impl ListedDeadLetter {
 
 /// The dead letters of a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+pub struct DeadLetterList {
     /// The dead letters.
     pub dead_letters: Vec<ListedDeadLetter>,
     /// Whether the pass stopped at its maximum, so that the queue may hold more.
@@ -121,7 +121,7 @@ impl RedriveQueues {
     ///
     /// # Errors
     /// Fails if SQS does not answer.
-    pub async fn list(&self) -> Result<Seen, String> {
+    pub async fn list(&self) -> Result<DeadLetterList, String> {
         let mut dead_letters = Vec::new();
         let more = self
             .visit(async |dead_letter, _| {
@@ -129,7 +129,7 @@ impl RedriveQueues {
                 Ok(VisitOutcome::Stays)
             })
             .await?;
-        Ok(Seen { dead_letters, more })
+        Ok(DeadLetterList { dead_letters, more })
     }
 
     /// Sends the selected dead letters back. A message that dies again at once is left for the next redrive.

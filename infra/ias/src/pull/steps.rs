@@ -46,21 +46,21 @@ pub(crate) struct Fetched {
 
 /// The downloaded record: in the file that the user named, or in a file that is deleted when the command ends.
 pub(crate) enum RecordFile {
-    Kept(PathBuf),
+    Named(PathBuf),
     Temporary(NamedTempFile),
 }
 
 impl RecordFile {
     pub(crate) fn path(&self) -> &Path {
         match self {
-            Self::Kept(path) => path,
+            Self::Named(path) => path,
             Self::Temporary(file) => file.path(),
         }
     }
 
-    pub(crate) fn kept_path(&self) -> Option<&Path> {
+    pub(crate) fn named_path(&self) -> Option<&Path> {
         match self {
-            Self::Kept(path) => Some(path),
+            Self::Named(path) => Some(path),
             Self::Temporary(_) => None,
         }
     }
@@ -232,7 +232,7 @@ impl Puller {
             return Err(format!("the record's link answered {}", answer.status().as_u16()));
         }
         let file = match out {
-            Some(path) => RecordFile::Kept(path.to_owned()),
+            Some(path) => RecordFile::Named(path.to_owned()),
             None => RecordFile::Temporary(NamedTempFile::new().map_err(failed)?),
         };
         let mut sink = tokio::fs::File::create(file.path()).await.map_err(failed)?;
@@ -258,7 +258,7 @@ fn expect(reply: Result<Reply, sandbox_machine::app::NoReply>, status: u16, what
     if reply.status == status {
         return Ok(reply);
     }
-    let said = if reply.code().is_empty() {
+    let reason = if reply.code().is_empty() {
         reply.text("/message")
     } else {
         reply.code()
@@ -273,7 +273,7 @@ fn expect(reply: Result<Reply, sandbox_machine::app::NoReply>, status: u16, what
         next if next.is_empty() => next,
         next => format!(" (next: {next})"),
     };
-    Err(format!("{what} answered {} {said}{at}{next}", reply.status))
+    Err(format!("{what} answered {} {reason}{at}{next}", reply.status))
 }
 
 /// Calls `ask`, as an app polls, until it returns an answer. Returns `None` if it does not within `patience`.

@@ -69,7 +69,7 @@ impl Aws {
         let faults = FaultCounter::default();
         let interceptor = options.interceptor;
         let interception = interceptor.map(|interceptor| Interception::new(interceptor, faults.clone()));
-        let (secrets, secrets_router) = secrets::start(data.kept_path("secrets.json"), &options.region)?;
+        let (secrets, secrets_router) = secrets::start(data.persistent_path("secrets.json"), &options.region)?;
         let tables = Tables::default();
         let authorization = options.authorizer.map(|authorizer| Authorization {
             authorizer,
@@ -88,12 +88,12 @@ impl Aws {
         };
 
         let (dynamodb, router) =
-            dynamodb::start(data.kept_path("dynamodb.sqlite").as_deref(), stopping.clone()).await?;
+            dynamodb::start(data.persistent_path("dynamodb.sqlite").as_deref(), stopping.clone()).await?;
         running.serve(Service::DynamoDb, Bound::bind().await?, router);
 
         let bound = Bound::bind().await?;
         let (sqs, router) = sqs::start(
-            data.kept_path("queues.json"),
+            data.persistent_path("queues.json"),
             &options.region,
             options.time_scale,
             bound.url(),

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) enum DataDir {
     /// Kept across restarts, locked while in use.
-    Kept { path: PathBuf, _lock: File },
+    Persistent { path: PathBuf, _lock: File },
     /// For S3 only: all other state is in memory.
     Temporary(tempfile::TempDir),
 }
@@ -26,16 +26,16 @@ impl DataDir {
         };
         std::fs::create_dir_all(path).map_err(|source| failed(path, source))?;
         let lock = lock(path)?;
-        Ok(DataDir::Kept {
+        Ok(DataDir::Persistent {
             path: path.to_owned(),
             _lock: lock,
         })
     }
 
     /// The path of a kept file; `None` in a temporary directory.
-    pub(crate) fn kept_path(&self, name: &str) -> Option<PathBuf> {
+    pub(crate) fn persistent_path(&self, name: &str) -> Option<PathBuf> {
         match self {
-            DataDir::Kept { path, .. } => Some(path.join(name)),
+            DataDir::Persistent { path, .. } => Some(path.join(name)),
             DataDir::Temporary(_) => None,
         }
     }
@@ -43,7 +43,7 @@ impl DataDir {
     /// The folder `name`, created if it does not exist.
     pub(crate) fn folder(&self, name: &str) -> Result<PathBuf, Error> {
         let root = match self {
-            DataDir::Kept { path, .. } => path.as_path(),
+            DataDir::Persistent { path, .. } => path.as_path(),
             DataDir::Temporary(folder) => folder.path(),
         };
         let folder = root.join(name);

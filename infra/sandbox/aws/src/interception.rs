@@ -57,7 +57,7 @@ impl Interception {
     /// drops this future.
     async fn before(&self, call: Arc<Call>) -> Verdict {
         let (interceptor, counter) = (self.interceptor.clone(), self.counter.clone());
-        let asked = tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             let verdict = interceptor.before(&call).await;
             match verdict {
                 Verdict::Forward => {}
@@ -67,7 +67,7 @@ impl Interception {
             }
             verdict
         });
-        asked.await.unwrap_or_else(|error| {
+        task.await.unwrap_or_else(|error| {
             tracing::error!(%error, "the interceptor failed before a call");
             Verdict::Drop
         })
@@ -76,7 +76,7 @@ impl Interception {
     /// Runs in its own task, for the same reason as `before`.
     async fn after(&self, call: Arc<Call>, status: u16) -> Ending {
         let (interceptor, counter) = (self.interceptor.clone(), self.counter.clone());
-        let asked = tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             let ending = interceptor.after(&call, status).await;
             match ending {
                 Ending::Return => {}
@@ -85,7 +85,7 @@ impl Interception {
             }
             ending
         });
-        asked.await.unwrap_or_else(|error| {
+        task.await.unwrap_or_else(|error| {
             tracing::error!(%error, "the interceptor failed after a call");
             Ending::Drop
         })

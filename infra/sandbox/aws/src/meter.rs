@@ -47,7 +47,7 @@ pub(crate) async fn around(
     let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
-    let (asked, sent) = match call.service {
+    let (input, sent) = match call.service {
         Service::DynamoDb => asking_for_capacity(&body),
         Service::Sqs | Service::S3 | Service::SecretsManager => (Value::Null, body.clone()),
     };
@@ -58,10 +58,12 @@ pub(crate) async fn around(
     let Ok(answered) = to_bytes(answered, BODY_BYTES_MAX).await else {
         return StatusCode::BAD_GATEWAY.into_response();
     };
-    let said = serde_json::from_slice::<Value>(&answered).unwrap_or_default();
-    let mut weight = weight(call, parts.status, &asked, &said);
+    let output = serde_json::from_slice::<Value>(&answered).unwrap_or_default();
+    let mut weight = weight(call, parts.status, &input, &output);
     weight.request_bytes = count(body.len());
-    let reported = said.get("ConsumedCapacity").map_or(0, |units| units.to_string().len());
+    let reported = output
+        .get("ConsumedCapacity")
+        .map_or(0, |units| units.to_string().len());
     weight.response_bytes = count(answered.len().saturating_sub(reported));
     meter(&weight);
     Response::from_parts(parts, Body::from(answered))
@@ -84,10 +86,10 @@ async fn of_object(
     response
 }
 
-fn weight(call: &Call, status: StatusCode, asked: &Value, said: &Value) -> Weight {
+fn weight(call: &Call, status: StatusCode, input: &Value, output: &Value) -> Weight {
     let units = match call.service {
-        Service::DynamoDb if status.is_success() => consumed(said),
-        Service::DynamoDb => in_vain(&call.operation, asked, said),
+        Service::DynamoDb if status.is_success() => consumed(output),
+        Service::DynamoDb => in_vain(&call.operation, input, output),
         Service::Sqs | Service::S3 | Service::SecretsManager => 0.0,
     };
     let (read_units, write_units) = match is_read(&call.operation) {
@@ -101,26 +103,26 @@ fn weight(call: &Call, status: StatusCode, asked: &Value, said: &Value) -> Weigh
         response_bytes: 0,
         read_units,
         write_units,
-        messages: said.get("Messages").and_then(Value::as_array).map_or(0, Vec::len),
+        messages: output.get("Messages").and_then(Value::as_array).map_or(0, Vec::len),
     }
 }
 
 /// The parsed request, and a body that also requests the consumed capacity.
 fn asking_for_capacity(body: &Bytes) -> (Value, Bytes) {
-    let Ok(asked) = serde_json::from_slice::<Value>(body) else {
+    let Ok(input) = serde_json::from_slice::<Value>(body) else {
         return (Value::Null, body.clone());
     };
-    let mut more = asked.clone();
+    let mut more = input.clone();
     if let Some(fields) = more.as_object_mut() {
         fields.insert("ReturnConsumedCapacity".to_owned(), "TOTAL".into());
     }
-    (asked, Bytes::from(more.to_string()))
+    (input, Bytes::from(more.to_string()))
 }
 
 /// The sum of the reported units. The answer has one report, or one per table.
-fn consumed(said: &Value) -> f64 {
+fn consumed(output: &Value) -> f64 {
     let units = |report: &Value| report.get("CapacityUnits").and_then(Value::as_f64).unwrap_or_default();
-    match said.get("ConsumedCapacity") {
+    match output.get("ConsumedCapacity") {
         Some(Value::Array(reports)) => reports.iter().map(units).sum(),
         Some(report) => units(report),
         None => 0.0,
@@ -130,12 +132,12 @@ fn consumed(said: &Value) -> f64 {
 /// The units of a write whose condition failed. AWS bills them like those of a successful write (docs.aws.amazon.com,
 /// DynamoDB developer guide, "Write capacity unit consumption"). The emulator does not report them, so this is the
 /// minimum: one unit for an item, two for each item of a transaction.
-fn in_vain(operation: &str, asked: &Value, said: &Value) -> f64 {
-    let code = said.get("__type").and_then(Value::as_str).unwrap_or_default();
+fn in_vain(operation: &str, input: &Value, output: &Value) -> f64 {
+    let code = output.get("__type").and_then(Value::as_str).unwrap_or_default();
     if code.ends_with("ConditionalCheckFailedException") {
         1.0
     } else if code.ends_with("TransactionCanceledException") && !is_read(operation) {
-        let items = asked.get("TransactItems").and_then(Value::as_array).map_or(0, Vec::len);
+        let items = input.get("TransactItems").and_then(Value::as_array).map_or(0, Vec::len);
         2.0 * f64::from(u32::try_from(items).unwrap_or(u32::MAX))
     } else {
         0.0

@@ -60,17 +60,17 @@ pub fn bundle_text(record: Arc<NetworkRecord>, sources: &[Source], filter: &Reco
 
 fn chosen(record: &NetworkRecord, places: Vec<(Source, usize)>, filter: &RecordFilter) -> Vec<(Source, usize)> {
     let entries: Vec<&Entry> = places.iter().filter_map(|pick| held(record, *pick)).collect();
-    let kept = entries
+    let matching = entries
         .iter()
         .enumerate()
         .filter(|(_, entry)| filter.keeps(entry.resource()));
-    let mut kept: BTreeSet<usize> = kept.map(|(number, _)| number).collect();
+    let mut numbers: BTreeSet<usize> = matching.map(|(number, _)| number).collect();
     if filter.with_referenced {
-        add_referenced(&entries, &mut kept);
+        add_referenced(&entries, &mut numbers);
     }
     let numbered = places.into_iter().enumerate();
     numbered
-        .filter(|(number, _)| kept.contains(number))
+        .filter(|(number, _)| numbers.contains(number))
         .map(|(_, pick)| pick)
         .collect()
 }

@@ -19,7 +19,8 @@ struct Command {
     exit: Option<i32>,
     fail: bool,
     environment: bool,
-    letters: Option<usize>,
+    #[serde(rename = "letters")]
+    reply_chars: Option<usize>,
     reply: Option<Value>,
 }
 
@@ -93,9 +94,9 @@ async fn run(command: Command, echo: Value) -> Result<Value, lambda_runtime::Err
     if command.fail {
         return Err("failed as requested".into());
     }
-    let letters = command.letters.map(|count| Value::String("a".repeat(count)));
+    let filler = command.reply_chars.map(|count| Value::String("a".repeat(count)));
     let environment = command.environment.then(|| Value::Object(environment()));
-    Ok(command.reply.or(letters).or(environment).unwrap_or(echo))
+    Ok(command.reply.or(filler).or(environment).unwrap_or(echo))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test reads the whole environment")]

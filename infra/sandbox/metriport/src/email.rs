@@ -64,9 +64,9 @@ fn is_top(top: &str) -> bool {
         let ascii = u8::try_from(unit).is_ok_and(|byte| byte.is_ascii_alphabetic());
         ascii || TOP.iter().any(|range| range.contains(&unit))
     };
-    let letters = top.encode_utf16().count() > 1 && units(top, is_letter);
+    let alphabetic = top.encode_utf16().count() > 1 && units(top, is_letter);
     let encoded = top.len() > 3 && top.to_ascii_lowercase().starts_with("xn") && top.is_ascii();
-    (letters || encoded) && !top.contains(|unit: char| unit.is_whitespace() || unit == '\u{feff}')
+    (alphabetic || encoded) && !top.contains(|unit: char| unit.is_whitespace() || unit == '\u{feff}')
 }
 
 fn is_part(part: &str) -> bool {

@@ -54,8 +54,8 @@ fn narrative(who: &Demographics) -> Value {
     json!({ "status": "generated", "div": div })
 }
 
-fn gender(letter: &str) -> &'static str {
-    match letter {
+fn gender(code: &str) -> &'static str {
+    match code {
         "F" => "female",
         "M" => "male",
         "O" => "other",

@@ -114,8 +114,8 @@ async fn about(app: &App, operation: Operation, request: Request) -> (Request, A
 
 /// Takes the requested fault, or else the plan's, and counts it.
 fn failure(app: &App, operation: Operation, watched: Option<&Watched>) -> Option<Failure> {
-    let asked_for = app.faults().take(operation);
-    let failure = asked_for.or_else(|| watched?.decide());
+    let requested = app.faults().take(operation);
+    let failure = requested.or_else(|| watched?.decide());
     let failure = failure.filter(|failure| failure.suits(operation))?;
     app.interception.count(failure.kind());
     Some(failure)

@@ -153,8 +153,8 @@ impl Watched {
     }
 }
 
-async fn passage(asked: tokio::task::JoinHandle<Passage>) -> Passage {
-    asked.await.unwrap_or_else(|error| {
+async fn passage(task: tokio::task::JoinHandle<Passage>) -> Passage {
+    task.await.unwrap_or_else(|error| {
         tracing::error!(%error, "the interceptor failed");
         Passage::Drop
     })

@@ -68,11 +68,11 @@ impl Variant {
     #[must_use]
     pub fn name(self) -> String {
         let mut name = String::new();
-        for letter in format!("{self:?}").chars() {
-            if letter.is_ascii_uppercase() && !name.is_empty() {
+        for character in format!("{self:?}").chars() {
+            if character.is_ascii_uppercase() && !name.is_empty() {
                 name.push('-');
             }
-            name.push(letter.to_ascii_lowercase());
+            name.push(character.to_ascii_lowercase());
         }
         name
     }

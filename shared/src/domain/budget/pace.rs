@@ -14,12 +14,12 @@ const ACCEPT_MARGIN: Duration = Duration::from_secs(20);
 /// Time between the last slot for a start that is planned again and the end of its AAL2 session.
 const START_MARGIN: Duration = Duration::from_secs(5);
 
-/// Plans calls at equal distances. A call's turn is its time in this plan. The table stores one time, `next`: the next
-/// free turn. A call that takes a turn moves `next` on by [`Pace::spacing`]. A turn is never in the past.
+/// Plans calls at equal distances. The table stores one time, `next`: the next free time of the plan. A call that takes
+/// this time moves `next` on by [`Pace::spacing`]. A planned time is never in the past.
 ///
-/// Let `n` be nine tenths of the limit and `a` a tenth of `n`. A call may be made up to `a` spacings before its turn,
-/// so that the first few calls after a quiet time do not wait. A call with turn `v` is made in
-/// `[v - a * spacing, v + JITTER]` and then takes up to `TRAVEL` to arrive. Turns are at least one spacing apart. A
+/// Let `n` be nine tenths of the limit and `a` a tenth of `n`. A call may be made up to `a` spacings before its planned time,
+/// so that the first few calls after a quiet time do not wait. A call planned for `v` is made in
+/// `[v - a * spacing, v + JITTER]` and then takes up to `TRAVEL` to arrive. Planned times are at least one spacing apart. A
 /// window thus holds at most `(60 s + JITTER + TRAVEL) / spacing + a + 1` calls, rounded down.
 ///
 /// The spacing is the least whole number of milliseconds for which a window holds at most `n` calls. A call that is
@@ -46,7 +46,7 @@ impl Pace {
         }
     }
 
-    /// Time from one turn to the next.
+    /// Time from one planned time to the next.
     #[must_use]
     pub const fn spacing(&self) -> Duration {
         self.spacing
@@ -56,15 +56,15 @@ impl Pace {
         self.spacing * self.ahead
     }
 
-    /// The earliest time, not before `now`, for the call whose turn is `next`.
+    /// The earliest time, not before `now`, for the call that is planned for `next`.
     #[must_use]
     pub fn slot(&self, next: Time, now: Time) -> Time {
         next.minus(self.early()).max(now)
     }
 
-    /// The turn of a call whose slot is in the future.
+    /// The planned time of a call whose slot is in the future.
     #[must_use]
-    pub fn turn_of(&self, slot: Time) -> Time {
+    pub fn planned_for(&self, slot: Time) -> Time {
         slot.plus(self.early())
     }
 
@@ -80,11 +80,11 @@ impl Pace {
         end.minus(self.timing.of(START_MARGIN))
     }
 
-    /// When to ask for a slot again. The next free turn was `next`, and the call can be made until `latest`.
+    /// When to ask for a slot again. The next free planned time was `next`, and the call can be made until `latest`.
     #[must_use]
     pub fn retry_at(&self, next: Time, now: Time, latest: Time) -> Time {
-        let last = self.turn_of(latest);
-        // If `next` is early enough, the request failed because other processes took turns first. It can soon be
+        let last = self.planned_for(latest);
+        // If `next` is early enough, the request failed because other processes took earlier times first. It can soon be
         // repeated.
         now.plus(if next > last { last.until(next) } else { self.spacing })
     }

@@ -26,7 +26,7 @@ const LINKS: u32 = 30;
 const DAY_CALLS_MIN: u32 = 20;
 const DAY: Duration = Duration::from_secs(86_400);
 /// How long the item is kept after its buckets are full.
-const KEPT: Duration = Duration::from_secs(2 * 86_400);
+const FULL_ITEM_LIFE: Duration = Duration::from_secs(2 * 86_400);
 
 /// Kinds of requests, one bucket each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -188,9 +188,9 @@ impl PersonRules {
 
     /// The time until which an item written at `now` is kept. Every bucket is full again before that time.
     #[must_use]
-    pub fn kept_until(&self, now: Time) -> Time {
+    pub fn expires_at(&self, now: Time) -> Time {
         let spans = ShareKind::ALL.map(|kind| self.refill(kind) * self.burst(kind));
-        now.plus(KEPT + spans.into_iter().max().unwrap_or_default())
+        now.plus(FULL_ITEM_LIFE + spans.into_iter().max().unwrap_or_default())
     }
 }
 

@@ -34,18 +34,18 @@ fn asks() -> impl Strategy<Value = Vec<(u64, u64, u64)>> {
     prop::collection::vec((gap, 0..=1_000_u64, 0..=1_000_u64), 1..250)
 }
 
-/// Takes turns under the same conditions as the table. Returns the calls' times of arrival.
+/// Takes planned times under the same conditions as the table. Returns the calls' times of arrival.
 fn paced(limit: u32, scale: u32, patience_ms: i64, asks: &[(u64, u64, u64)]) -> Vec<i64> {
     let pace = Pace::new(limit, Timing::scaled(scale));
     let (mut now, mut next, mut calls) = (0_i64, None::<Time>, Vec::new());
     for (gap, late, travel) in asks {
         now += (gap / u64::from(scale)) as i64;
-        let turn = next.unwrap_or(at(now)).max(at(now));
-        if turn > pace.turn_of(at(now + patience_ms)) {
+        let planned = next.unwrap_or(at(now)).max(at(now));
+        if planned > pace.planned_for(at(now + patience_ms)) {
             continue;
         }
-        next = Some(turn.plus(pace.spacing()));
-        let slot = pace.slot(turn, at(now));
+        next = Some(planned.plus(pace.spacing()));
+        let slot = pace.slot(planned, at(now));
         let made = slot.plus(Duration::from_millis(JITTER_MS / u64::from(scale) * late / 1000));
         assert!(slot >= at(now));
         let travelled = made.plus(Duration::from_millis(TRAVEL_MS / u64::from(scale) * travel / 1000));

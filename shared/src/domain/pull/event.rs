@@ -120,8 +120,8 @@ impl QueryReport {
     /// The outcome of a source according to its own report, and the HTTP status if the source did not start.
     #[must_use]
     pub fn ending(&self, kind: SourceKind) -> Option<(SourceOutcome, Option<u16>)> {
-        let of_it = self.sources.iter().filter(|said| said.source == kind);
-        let mut ended = of_it.filter_map(|said| Some((said.outcome?, said.http_status)));
+        let of_it = self.sources.iter().filter(|report| report.source == kind);
+        let mut ended = of_it.filter_map(|report| Some((report.outcome?, report.http_status)));
         ended.next()
     }
 }

@@ -445,8 +445,8 @@ proptest! {
     #[test]
     fn invariants_hold_for_any_events(events in prop::collection::vec(any_event(), 0..40), kinds in 1usize..8) {
         let all = SourceKind::ALL.into_iter().enumerate();
-        let asked: Vec<_> = all.filter(|(i, _)| kinds & (1 << i) != 0).map(|(_, k)| k).collect();
-        let mut pull = accepted(&asked);
+        let sources: Vec<_> = all.filter(|(i, _)| kinds & (1 << i) != 0).map(|(_, k)| k).collect();
+        let mut pull = accepted(&sources);
         let (mut started_effect, mut ends) = (0, 0);
         for (index, event) in events.into_iter().enumerate() {
             let id = spare(u8::try_from(index).unwrap());

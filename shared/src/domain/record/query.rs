@@ -97,10 +97,10 @@ impl RecordQuery {
                 .map(|value| value.trim())
                 .filter(|value| !value.is_empty())
         };
-        let is = |name: &str, asked: Option<&str>| filter(name).is_none_or(|value| Some(value) == asked);
+        let is = |name: &str, requested: Option<&str>| filter(name).is_none_or(|value| Some(value) == requested);
         let resources = filter("resources").map(|names| names.split(',').map(str::trim).collect::<BTreeSet<_>>());
-        let asked = self.resources.iter().map(String::as_str).collect();
-        resources.is_none_or(|names| names == asked)
+        let requested = self.resources.iter().map(String::as_str).collect();
+        resources.is_none_or(|names| names == requested)
             && is("dateFrom", self.date_from.as_deref())
             && is("dateTo", self.date_to.as_deref())
             && is("conversionType", Some(self.conversion.as_str()))

@@ -244,18 +244,14 @@ fn record_deferred_for_a_place_releases_lock_and_attempt() {
     let waiting = change.record;
     assert!(change.unlocks && waiting.state == RecordState::Waiting && waiting.attempts == 0);
     assert_eq!((waiting.due_at, waiting.step(later)), (Some(later), RecordStep::Claim));
-    let as_asked = Record {
+    let fresh = Record {
         due_at: make_record().due_at,
         due_seq: 1,
         version: 1,
         attempt_until: None,
         ..waiting
     };
-    assert_eq!(
-        as_asked,
-        make_record(),
-        "nothing of the attempt is left but its due time"
-    );
+    assert_eq!(fresh, make_record(), "nothing of the attempt is left but its due time");
     // A record that defers its repeated start keeps the lock, because its query may run.
     let change = looking().apply(&put_off(), T0, Timing::default()).unwrap();
     assert!(!change.unlocks && change.record.step(later) == RecordStep::Repeat);

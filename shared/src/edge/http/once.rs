@@ -127,7 +127,7 @@ impl Post<'_> {
             id,
             now,
             lease: self.timing.idempotency_lease(),
-            kept: self.timing.idempotency_life(),
+            life: self.timing.idempotency_life(),
         })
     }
 }

@@ -31,7 +31,7 @@ impl ConsolidatedQuery {
     pub(super) fn is_of_another_form(&self, query: &RecordQuery) -> bool {
         self.conversion
             .as_deref()
-            .is_some_and(|said| said != query.conversion.as_str())
+            .is_some_and(|form| form != query.conversion.as_str())
     }
 }
 

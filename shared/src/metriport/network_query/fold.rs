@@ -91,13 +91,13 @@ impl SourceReport {
         let status = error.http_status.and_then(|status| u16::try_from(status).ok());
         let refuses = status.is_none_or(|status| (400..500).contains(&status) && status != 429);
         let words = error.message.as_deref().filter(|_| refuses);
-        let said = Mentions::in_text(words.unwrap_or_default());
-        let said = said.or_aal2_by_status(status.unwrap_or_default());
+        let mentions = Mentions::in_text(words.unwrap_or_default());
+        let mentions = mentions.or_aal2_by_status(status.unwrap_or_default());
         self.http_status = self.http_status.or(status);
         self.mentions = Mentions {
-            aal2: self.mentions.aal2 || said.aal2,
-            identity: self.mentions.identity || said.identity,
-            redirect: self.mentions.redirect || said.redirect,
+            aal2: self.mentions.aal2 || mentions.aal2,
+            identity: self.mentions.identity || mentions.identity,
+            redirect: self.mentions.redirect || mentions.redirect,
         };
     }
 }

@@ -127,12 +127,12 @@ pub(super) fn started(reply: &UpstreamReply) -> Result<NetworkQuery, UpstreamErr
 }
 
 /// Reads the answer to a status call. An answer about another query is garbage.
-pub(super) fn of_request(reply: &UpstreamReply, asked: &UpstreamRequestId) -> Result<NetworkQuery, UpstreamError> {
+pub(super) fn of_request(reply: &UpstreamReply, request: &UpstreamRequestId) -> Result<NetworkQuery, UpstreamError> {
     let wire: Wire = reply.json()?;
     match &wire.request_id {
-        Some(other) if other != asked.as_str() => Err(reply.garbage()),
+        Some(other) if other != request.as_str() => Err(reply.garbage()),
         None if wire.status.is_none() && wire.sources.is_empty() => Err(reply.garbage()),
-        Some(_) | None => Ok(wire.into_query(asked.clone())),
+        Some(_) | None => Ok(wire.into_query(request.clone())),
     }
 }
 
@@ -207,13 +207,13 @@ mod tests {
             "errors": [{"source": "hie", "httpStatus": 500}, {"source": "pharmacy", "httpStatus": 429},
                        {"source": "lab", "httpStatus": 401, "message": "x"}, {"source": "imaging", "httpStatus": 400}]
         }));
-        let seen: Vec<_> = mixed
+        let outcomes: Vec<_> = mixed
             .sources
             .iter()
             .map(|(kind, r)| (*kind, r.state.outcome(), r.http_status))
             .collect();
         assert_eq!(
-            seen,
+            outcomes,
             [
                 (SourceKind::Hie, None, Some(500)),
                 (SourceKind::Pharmacy, Some(SourceOutcome::Failed), Some(429)),

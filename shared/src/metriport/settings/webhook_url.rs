@@ -155,8 +155,8 @@ mod tests {
         ] {
             assert_eq!(webhook_url_problem(bad), Some(problem), "{bad}");
         }
-        let said = webhook_url_problem("https://a.amazonaws.com/").map(|problem| problem.to_string());
-        assert!(said.is_some_and(|said| said.contains("put a domain of your own in front")));
+        let problem = webhook_url_problem("https://a.amazonaws.com/").map(|problem| problem.to_string());
+        assert!(problem.is_some_and(|text| text.contains("put a domain of your own in front")));
     }
 
     #[test]

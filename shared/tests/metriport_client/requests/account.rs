@@ -24,13 +24,13 @@ async fn create_patient_sends_the_exact_request() {
         .unwrap();
     assert_eq!(patient.id, patient_id());
     assert_eq!(patient.facilities, [facility()]);
-    let seen = upstream.only();
-    assert_common(&seen, true);
+    let request = upstream.only();
+    assert_common(&request, true);
     assert_eq!(
-        seen.line,
+        request.line,
         "POST /medical/v1/patient?facilityId=01989f00-1111-7222-8333-444455556666"
     );
-    assert_eq!(seen.json(), patient_body());
+    assert_eq!(request.json(), patient_body());
 }
 
 #[tokio::test]
@@ -43,9 +43,9 @@ async fn get_and_find_patient_send_the_exact_request() {
         .unwrap()
         .verify(&external_id())
         .unwrap();
-    let seen = upstream.only();
-    assert_common(&seen, false);
-    assert_eq!(seen.line, format!("GET {PATIENT}"));
+    let request = upstream.only();
+    assert_common(&request, false);
+    assert_eq!(request.line, format!("GET {PATIENT}"));
 
     let mut named = patient_json();
     named["externalId"] = json!("user 48&213");
@@ -71,13 +71,13 @@ async fn update_patient_sends_the_exact_request() {
         demographics: demographics(),
     };
     upstream.client().update_patient(&update).await.unwrap();
-    let seen = upstream.only();
-    assert_common(&seen, true);
+    let request = upstream.only();
+    assert_common(&request, true);
     assert_eq!(
-        seen.line,
+        request.line,
         format!("PUT {PATIENT}?facilityId=01989f00-1111-7222-8333-444455556666")
     );
-    assert_eq!(seen.json(), patient_body());
+    assert_eq!(request.json(), patient_body());
 }
 
 #[tokio::test]
@@ -88,10 +88,10 @@ async fn delete_patient_sends_the_exact_request() {
         facility: Some(facility()),
     };
     upstream.client().delete_patient(&deletion).await.unwrap();
-    let seen = upstream.only();
-    assert_common(&seen, false);
+    let request = upstream.only();
+    assert_common(&request, false);
     assert_eq!(
-        seen.line,
+        request.line,
         format!("DELETE {PATIENT}?facilityId=01989f00-1111-7222-8333-444455556666")
     );
 }
@@ -115,12 +115,12 @@ async fn facilities_are_created_and_listed() {
         tin: None,
     };
     assert_eq!(upstream.client().create_facility(&new).await.unwrap().id, facility());
-    let seen = upstream.only();
-    assert_common(&seen, true);
-    assert_eq!(seen.line, "POST /medical/v1/facility");
+    let request = upstream.only();
+    assert_common(&request, true);
+    assert_eq!(request.line, "POST /medical/v1/facility");
     let address = json!({"addressLine1": "10 Harbor St", "city": "Columbus", "state": "OH", "zip": "43215"});
     assert_eq!(
-        seen.json(),
+        request.json(),
         json!({"name": "Example", "npi": "1234567893", "active": true, "address": address})
     );
 
@@ -148,14 +148,14 @@ async fn settings_are_read_and_written_at_the_root() {
         .set_webhook_url(&"https://hooks.test/m".parse().unwrap())
         .await
         .unwrap();
-    let seen = upstream.requests();
-    assert_common(&seen[0], false);
-    assert_common(&seen[1], true);
+    let requests = upstream.requests();
+    assert_common(&requests[0], false);
+    assert_common(&requests[1], true);
     assert_eq!(
-        (seen[0].line.as_str(), seen[1].line.as_str()),
+        (requests[0].line.as_str(), requests[1].line.as_str()),
         ("GET /settings", "POST /settings")
     );
-    assert_eq!(seen[1].json(), json!({"webhookUrl": "https://hooks.test/m"}));
+    assert_eq!(requests[1].json(), json!({"webhookUrl": "https://hooks.test/m"}));
     let settings = client.clear_webhook_url().await.unwrap();
     assert!(settings.is_of_same_account(&client.read_settings().await.unwrap()));
     let other = Upstream::answering_json(200, json!({"id": "y"})).await;
@@ -163,9 +163,9 @@ async fn settings_are_read_and_written_at_the_root() {
     let unnamed = Upstream::answering_json(200, json!({})).await;
     let unnamed = unnamed.client().read_settings().await.unwrap();
     assert!(!unnamed.is_of_same_account(&unnamed));
-    let seen = upstream.requests();
+    let requests = upstream.requests();
     assert_eq!(
-        (seen[2].line.as_str(), seen[2].json()),
+        (requests[2].line.as_str(), requests[2].json()),
         ("POST /settings", json!({"webhookUrl": ""}))
     );
 }
@@ -174,10 +174,10 @@ async fn settings_are_read_and_written_at_the_root() {
 async fn webhook_status_and_retry_send_the_exact_request() {
     let upstream = Upstream::answering(Answer::new(200, "text/plain", "OK")).await;
     upstream.client().retry_webhooks().await.unwrap();
-    let seen = upstream.only();
-    assert_common(&seen, false);
-    assert_eq!(seen.line, "POST /settings/webhook/retry");
-    assert_eq!(seen.header("content-length"), Some("0"));
+    let request = upstream.only();
+    assert_common(&request, false);
+    assert_eq!(request.line, "POST /settings/webhook/retry");
+    assert_eq!(request.header("content-length"), Some("0"));
 
     let upstream = Upstream::answering_json(200, json!({"webhookEnabled": true, "webhookRequestsFailed": 2})).await;
     assert_eq!(upstream.client().webhook_status().await.unwrap().unwrap().failed, 2);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use shared::domain::{ExternalId, FacilityId};
 use shared::metriport::{Metadata, RedirectUrl};
 
-use crate::upstream::{Seen, demographics_json};
+use crate::upstream::{RecordedRequest, demographics_json};
 
 const PATIENT: &str = "/medical/v1/patient/0198a0c2-5d11-7c3e-9a40-2b7f61c0d9e4";
 
@@ -34,10 +34,10 @@ fn patient_body() -> Value {
 }
 
 /// Checks the parts that every request has, and whether this one has a JSON body.
-fn assert_common(seen: &Seen, has_body: bool) {
-    assert_eq!(seen.header("x-api-key"), Some("c2VjcmV0OmN1c3RvbWVy"));
-    assert_eq!(seen.header("user-agent"), Some("individual-access/test"));
-    assert_eq!(seen.header("accept"), Some("application/json"));
-    assert_eq!(seen.header("content-type"), has_body.then_some("application/json"));
-    assert_eq!(!seen.body.is_empty(), has_body);
+fn assert_common(request: &RecordedRequest, has_body: bool) {
+    assert_eq!(request.header("x-api-key"), Some("c2VjcmV0OmN1c3RvbWVy"));
+    assert_eq!(request.header("user-agent"), Some("individual-access/test"));
+    assert_eq!(request.header("accept"), Some("application/json"));
+    assert_eq!(request.header("content-type"), has_body.then_some("application/json"));
+    assert_eq!(!request.body.is_empty(), has_body);
 }

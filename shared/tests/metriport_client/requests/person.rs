@@ -28,14 +28,14 @@ async fn identity_session_sends_the_exact_request() {
         .open_identity_session(&patient_id(), &redirect(), &Metadata::default())
         .await
         .unwrap();
-    let seen = upstream.requests();
-    assert_common(&seen[0], true);
-    assert_eq!(seen[0].line, "POST /medical/v1/identity/session");
+    let requests = upstream.requests();
+    assert_common(&requests[0], true);
+    assert_eq!(requests[0].line, "POST /medical/v1/identity/session");
     let bare = json!({"patientId": patient_id(), "redirectUrl": "https://app.examplephr.test/ias/return"});
-    assert_eq!(seen[1].json(), bare);
+    assert_eq!(requests[1].json(), bare);
     let mut full = bare;
     full["metadata"] = json!({"runId": "run_0031", "env": "staging"});
-    assert_eq!(seen[0].json(), full);
+    assert_eq!(requests[0].json(), full);
 }
 
 #[tokio::test]
@@ -50,11 +50,11 @@ async fn aal2_challenge_sends_the_exact_request() {
         .await
         .unwrap();
     assert_eq!((challenge.id.as_str(), challenge.method), ("aalc_1", Aal2Method::Totp));
-    let seen = upstream.only();
-    assert_common(&seen, true);
-    assert_eq!(seen.line, "POST /medical/v1/identity/aal2/challenge");
+    let request = upstream.only();
+    assert_common(&request, true);
+    assert_eq!(request.line, "POST /medical/v1/identity/aal2/challenge");
     let body = json!({"proofedIdentityId": "pid_1", "redirectUrl": "https://app.examplephr.test/ias/return"});
-    assert_eq!(seen.json(), body);
+    assert_eq!(request.json(), body);
 }
 
 #[tokio::test]
@@ -80,19 +80,19 @@ async fn network_query_for_both_purposes_sends_the_exact_request() {
     };
     client.start_treatment_query(&treatment).await.unwrap();
 
-    let seen = upstream.requests();
-    assert_common(&seen[0], true);
+    let requests = upstream.requests();
+    assert_common(&requests[0], true);
     let query = "POST /medical/v1/network/query?patientId=0198a0c2-5d11-7c3e-9a40-2b7f61c0d9e4&purposeOfUse=";
-    assert_eq!(seen[0].line, format!("{query}ias"));
-    assert_eq!(seen[0].header("x-aal2-session"), Some("aal2_1"));
+    assert_eq!(requests[0].line, format!("{query}ias"));
+    assert_eq!(requests[0].header("x-aal2-session"), Some("aal2_1"));
     let on = json!({"enabled": true});
     let ias = json!({"sources": {"hie": on, "pharmacy": on, "lab": on}, "proofedIdentityId": "pid_1",
         "metadata": {"runId": "run_0031", "env": "staging"}});
-    assert_eq!(seen[0].json(), ias);
+    assert_eq!(requests[0].json(), ias);
 
-    assert_eq!(seen[1].line, format!("{query}treatment"));
-    assert_eq!(seen[1].header("x-aal2-session"), None);
-    assert_eq!(seen[1].json(), json!({"sources": {"hie": on}}));
+    assert_eq!(requests[1].line, format!("{query}treatment"));
+    assert_eq!(requests[1].header("x-aal2-session"), None);
+    assert_eq!(requests[1].json(), json!({"sources": {"hie": on}}));
     assert_eq!(RequestedSources::new([]), None);
 }
 
@@ -100,13 +100,13 @@ async fn network_query_for_both_purposes_sends_the_exact_request() {
 async fn network_query_status_sends_the_exact_request() {
     let upstream =
         Upstream::answering_json(200, json!({"requestId": "req-1", "status": "completed", "sources": []})).await;
-    let request = UpstreamRequestId::parse("req-1").unwrap();
-    let query = upstream.client().read_network_query(&request).await.unwrap();
+    let id = UpstreamRequestId::parse("req-1").unwrap();
+    let query = upstream.client().read_network_query(&id).await.unwrap();
     assert_eq!(query.status, NetworkQueryStatus::Completed);
-    let seen = upstream.only();
-    assert_common(&seen, false);
-    assert_eq!(seen.line, "GET /medical/v1/network/query/req-1");
-    assert_eq!(seen.header("x-aal2-session"), None);
+    let request = upstream.only();
+    assert_common(&request, false);
+    assert_eq!(request.line, "GET /medical/v1/network/query/req-1");
+    assert_eq!(request.header("x-aal2-session"), None);
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn consolidated_query_sends_the_exact_request() {
         date_to: Some("2024-12-31".to_owned()),
     };
     client
-        .start_consolidated_query(&patient_id(), &asked, &metadata())
+        .start_consolidated_query(&patient_id(), &query, &metadata())
         .await
         .unwrap();
     client
@@ -128,17 +128,17 @@ async fn consolidated_query_sends_the_exact_request() {
         .await
         .unwrap();
 
-    let seen = upstream.requests();
-    assert_common(&seen[0], true);
+    let requests = upstream.requests();
+    assert_common(&requests[0], true);
     let start = format!("POST {PATIENT}/consolidated/query?conversionType=");
     let filters = "&resources=MedicationRequest%2CObservation&dateFrom=2024-01-01&dateTo=2024-12-31";
-    assert_eq!(seen[0].line, format!("{start}pdf{filters}"));
+    assert_eq!(requests[0].line, format!("{start}pdf{filters}"));
     assert_eq!(
-        seen[0].json(),
+        requests[0].json(),
         json!({"metadata": {"runId": "run_0031", "env": "staging"}})
     );
     assert_eq!(
-        (seen[1].line.clone(), seen[1].json()),
+        (requests[1].line.clone(), requests[1].json()),
         (format!("{start}json"), json!({}))
     );
 }

@@ -92,8 +92,8 @@ async fn pull(sandbox: &Sandbox, person: &Person) -> Result<usize, Problem> {
     until("all work is done", async || {
         let depths = sandbox.aws().queues().depths();
         let mut depths = depths.values();
-        let is_done = depths.all(|depth| depth.visible + depth.in_flight + depth.delayed == 0);
-        Ok((is_done && sandbox.host().in_flight() == 0).then_some(()))
+        let is_empty = depths.all(|depth| depth.visible + depth.in_flight + depth.delayed == 0);
+        Ok((is_empty && sandbox.host().in_flight() == 0).then_some(()))
     })
     .await?;
     let record = person.record(&person.read_pull(&id).await?).await?;

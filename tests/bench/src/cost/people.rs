@@ -64,8 +64,8 @@ fn partition(item: &HashMap<String, AttributeValue>) -> Option<&str> {
 /// The id with a number in place of its last characters.
 fn numbered(id: &str, number: usize) -> String {
     let number = format!("{number:08}");
-    let kept = id.len().saturating_sub(number.len());
-    format!("{}{number}", id.get(..kept).unwrap_or_default())
+    let prefix_bytes = id.len().saturating_sub(number.len());
+    format!("{}{number}", id.get(..prefix_bytes).unwrap_or_default())
 }
 
 fn json_of_map(map: &HashMap<String, AttributeValue>) -> Value {

@@ -8,7 +8,7 @@ use shared::metrics::Metrics;
 use shared::metriport::{Client, ClientOptions, Effect, Operation, UpstreamError, UpstreamErrorKind, tls_config};
 use tokio::runtime::Runtime;
 
-use super::operations::{Operations, Said};
+use super::operations::{AcceptedAnswer, Operations};
 use super::runtime;
 use crate::canary;
 use crate::chance::Chance;
@@ -184,9 +184,9 @@ impl Answers {
     pub fn start() -> Result<Self, Failed> {
         let runtime = runtime()?;
         let next = Arc::new(Mutex::new(Sent::default()));
-        let told = Arc::clone(&next);
+        let sent = Arc::clone(&next);
         let answerer =
-            move |_: &loopback::LoopbackRequest<'_>| told.lock().unwrap_or_else(PoisonError::into_inner).answer();
+            move |_: &loopback::LoopbackRequest<'_>| sent.lock().unwrap_or_else(PoisonError::into_inner).answer();
         let address = runtime.block_on(loopback::listen(Arc::new(answerer)))?;
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls_config()?)
@@ -267,7 +267,7 @@ impl Entry for Answers {
         *self.next.lock().unwrap_or_else(PoisonError::into_inner) = sent.clone();
         let answered = self.runtime.block_on(self.operations.call(sent.operation));
         match answered {
-            Ok(said) => judge_taken(&sent, &said),
+            Ok(answer) => judge_taken(&sent, &answer),
             Err(error) => judge_refused(&sent, error),
         }
     }
@@ -304,8 +304,8 @@ struct Carries {
 }
 
 /// The client may accept only a complete success. A 404 counts as a success only for calls whose item may be absent.
-fn judge_taken(sent: &Sent, said: &Said) -> Result<Class, String> {
-    let absent = sent.status == 404 && said.may_be_absent;
+fn judge_taken(sent: &Sent, answer: &AcceptedAnswer) -> Result<Class, String> {
+    let absent = sent.status == 404 && answer.may_be_absent;
     if sent.frame >= 6 {
         return if sent.frame == 7 {
             Ok("taken")
@@ -318,13 +318,13 @@ fn judge_taken(sent: &Sent, said: &Said) -> Result<Class, String> {
     }
     // An empty body is valid in any encoding.
     let broken = sent.frame >= WHOLE && !(sent.frame == 5 && sent.body.is_empty());
-    if broken && matches!(sent.status, 200..=203) && !said.ignores_the_body {
+    if broken && matches!(sent.status, 200..=203) && !answer.ignores_the_body {
         return Err(format!("a body that is {:?} was accepted", FRAMES.get(sent.frame)));
     }
-    if canary::is_in(&said.shown) {
-        return Err(format!("the result prints the canary: {}", said.shown));
+    if canary::is_in(&answer.shown) {
+        return Err(format!("the result prints the canary: {}", answer.shown));
     }
-    if let Some(patient) = &said.ours {
+    if let Some(patient) = &answer.ours {
         let body: Option<Carries> = serde_json::from_slice(&sent.body).ok();
         if body.and_then(|body| body.external_id) != Some(json!(patient)) {
             return Err("another person's patient was accepted as ours".to_owned());

@@ -158,9 +158,9 @@ impl Entry for Batches {
             .partition(|message| message.dead_letter_attribute.is_some());
         dead_letters::judge_sent(&sent)?;
         if keeps {
-            dead_letters::judge_kept(self.source, &came, &failed, dead_letters)
+            dead_letters::judge_dead_letters(self.source, &came, &failed, dead_letters)
         } else {
-            dead_letters::judge_unkept(&came, &failed)
+            dead_letters::judge_redeliveries(&came, &failed)
         }
     }
 }

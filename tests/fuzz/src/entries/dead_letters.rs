@@ -50,7 +50,7 @@ pub fn judge_sent(sent: &[Message]) -> Result<(), String> {
 ///
 /// # Errors
 /// Fails if a message was lost, changed, invented or failed, and names it.
-pub fn judge_kept(
+pub fn judge_dead_letters(
     source: SourceQueue,
     came: &[Came],
     failed: &BTreeSet<String>,
@@ -59,7 +59,7 @@ pub fn judge_kept(
     if let Some(id) = failed.first() {
         return Err(format!("{id:?} failed although everything works"));
     }
-    let kept = dead_letters.len();
+    let count = dead_letters.len();
     let mut dead_letters = dead_letters.into_iter().peekable();
     for message in came {
         let dead_letter = dead_letters.next_if(|dead_letter| is_of(dead_letter, message, source));
@@ -74,10 +74,10 @@ pub fn judge_kept(
             "a dead letter fits no message, or is out of order: {dead_letter:?}"
         ));
     }
-    Ok(match kept {
+    Ok(match count {
         _ if came.is_empty() => "empty",
         0 => "done",
-        kept if kept == came.len() => "given up",
+        count if count == came.len() => "given up",
         _ => "done and given up",
     })
 }
@@ -86,7 +86,7 @@ pub fn judge_kept(
 ///
 /// # Errors
 /// Fails if an unreadable message was acknowledged, or if the id of a failed message is unknown.
-pub fn judge_unkept(came: &[Came], failed: &BTreeSet<String>) -> Result<Class, String> {
+pub fn judge_redeliveries(came: &[Came], failed: &BTreeSet<String>) -> Result<Class, String> {
     if came
         .iter()
         .any(|message| message.refusal.is_some() && !failed.contains(&message.id))
@@ -109,12 +109,12 @@ fn is_of(dead_letter: &Message, message: &Came, source: SourceQueue) -> bool {
     let cause = DeadLetterCause::read(dead_letter.dead_letter_attribute.as_deref());
     dead_letter.queue == queue
         && cause.message_id() == Some(message.id.as_str())
-        && dead_letter.body == body_kept(source, &message.body)
+        && dead_letter.body == expected_body(source, &message.body)
 }
 
 fn judge_dead_letter(dead_letter: &Message, message: &Came, refusal: Option<DeadLetterReason>) -> Result<(), String> {
-    let said = dead_letter.dead_letter_attribute.as_deref().unwrap_or_default();
-    let cause = DeadLetterCause::read(Some(said));
+    let attribute = dead_letter.dead_letter_attribute.as_deref().unwrap_or_default();
+    let cause = DeadLetterCause::read(Some(attribute));
     let fits = match refusal {
         Some(refusal) => cause.reason() == refusal.as_str(),
         None => READ.iter().any(|reason| cause.reason() == reason.as_str()),
@@ -125,16 +125,16 @@ fn judge_dead_letter(dead_letter: &Message, message: &Came, refusal: Option<Dead
             cause.reason()
         ));
     }
-    if canary::is_in(said) && !canary::is_in(&message.id) {
-        return Err(format!("the reason repeats the message: {said}"));
+    if canary::is_in(attribute) && !canary::is_in(&message.id) {
+        return Err(format!("the reason repeats the message: {attribute}"));
     }
     Ok(())
 }
 
 /// The expected body of the dead letter: the original, without the links of a fetch message or the link of a webhook
 /// event. A space stands for an empty body, which SQS refuses.
-fn body_kept(source: SourceQueue, body: &str) -> String {
-    let kept = match source {
+fn expected_body(source: SourceQueue, body: &str) -> String {
+    let expected = match source {
         SourceQueue::RecordFetch => without_links(body),
         SourceQueue::WebhookEvents => match delivered_link(body) {
             Some(link) => body.split(&link).collect::<Vec<_>>().join("\"\""),
@@ -142,13 +142,13 @@ fn body_kept(source: SourceQueue, body: &str) -> String {
         },
         SourceQueue::RunAdvance => body.to_owned(),
     };
-    if kept.is_empty() { " ".to_owned() } else { kept }
+    if expected.is_empty() { " ".to_owned() } else { expected }
 }
 
 /// The link of a webhook event, with its quotes.
 fn delivered_link(body: &str) -> Option<String> {
-    let said: Value = serde_json::from_str(body).ok()?;
-    let link = said.get("event")?.get("delivery")?.get("link")?;
+    let message: Value = serde_json::from_str(body).ok()?;
+    let link = message.get("event")?.get("delivery")?.get("link")?;
     link.is_string().then(|| link.to_string())
 }
 
@@ -161,15 +161,15 @@ fn without_links(body: &str) -> String {
         };
         scheme("http:") || scheme("https:")
     };
-    let (mut kept, mut in_link) = (String::new(), false);
+    let (mut text, mut in_link) = (String::new(), false);
     for (at, character) in body.char_indices() {
         let ends = character == '"' || character.is_whitespace();
         in_link = !ends && (in_link || begins(body.get(at..).unwrap_or_default()));
         if !in_link {
-            kept.push(character);
+            text.push(character);
         }
     }
-    kept
+    text
 }
 
 #[cfg(test)]
@@ -197,7 +197,7 @@ mod tests {
     fn lost_changed_or_invented_dead_letter_is_noticed() {
         use SourceQueue::{RecordFetch, RunAdvance};
         let judge = |source, refusal, dead_letters: &[Message]| {
-            judge_kept(source, &came(refusal), &BTreeSet::new(), dead_letters.to_vec())
+            judge_dead_letters(source, &came(refusal), &BTreeSet::new(), dead_letters.to_vec())
         };
         let malformed = make_message(RunAdvance, DeadLetterReason::Malformed, BODY);
         let refused = Some(DeadLetterReason::Malformed);
@@ -240,7 +240,7 @@ mod tests {
         );
         let back = BTreeSet::from(["m-1".to_owned()]);
         assert!(
-            judge_kept(RunAdvance, &came(None), &back, Vec::new()).is_err(),
+            judge_dead_letters(RunAdvance, &came(None), &back, Vec::new()).is_err(),
             "failed"
         );
     }
@@ -249,8 +249,8 @@ mod tests {
     fn message_without_stored_dead_letter_must_fail() {
         let back = BTreeSet::from(["m-1".to_owned()]);
         let refused = Some(DeadLetterReason::Malformed);
-        assert_eq!(judge_unkept(&came(refused), &back), Ok("not stored, redelivered"));
-        assert!(judge_unkept(&came(refused), &BTreeSet::new()).is_err());
-        assert!(judge_unkept(&[], &back).is_err());
+        assert_eq!(judge_redeliveries(&came(refused), &back), Ok("not stored, redelivered"));
+        assert!(judge_redeliveries(&came(refused), &BTreeSet::new()).is_err());
+        assert!(judge_redeliveries(&[], &back).is_err());
     }
 }

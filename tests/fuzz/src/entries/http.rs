@@ -352,8 +352,8 @@ fn without_pointers(mut body: Value) -> Value {
 
 fn judge_problem(status: u16, content_type: &str, body: &Value) -> Result<Class, String> {
     let broken = |what: &str| Err(format!("{what}: {status} {content_type} {body}"));
-    let said = body.get("code").and_then(Value::as_str).unwrap_or_default();
-    let Some(code) = Code::ALL.iter().find(|code| code.as_str() == said) else {
+    let code_text = body.get("code").and_then(Value::as_str).unwrap_or_default();
+    let Some(code) = Code::ALL.iter().find(|code| code.as_str() == code_text) else {
         return broken("the code is not in the list");
     };
     if content_type != "application/problem+json" {
@@ -362,7 +362,7 @@ fn judge_problem(status: u16, content_type: &str, body: &Value) -> Result<Class,
     if code.status() != status || body.get("status") != Some(&json!(status)) {
         return broken("the status does not fit the code");
     }
-    if body.get("type") != Some(&json!(format!("urn:individual-access:problem:{said}"))) {
+    if body.get("type") != Some(&json!(format!("urn:individual-access:problem:{code_text}"))) {
         return broken("the type does not fit the code");
     }
     if body
@@ -376,7 +376,7 @@ fn judge_problem(status: u16, content_type: &str, body: &Value) -> Result<Class,
         .get("errors")
         .and_then(Value::as_array)
         .map_or(&[][..], Vec::as_slice);
-    if said == "invalid_request" && (errors.is_empty() || errors.len() > FAULTS_MAX) {
+    if code_text == "invalid_request" && (errors.is_empty() || errors.len() > FAULTS_MAX) {
         return broken("errors names no field, or too many");
     }
     if !errors.iter().all(|error| is_pointer(error.get("pointer"))) {

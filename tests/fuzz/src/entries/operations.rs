@@ -16,7 +16,7 @@ use crate::world::{Failed, RETURN};
 
 /// The result of a call, as the client read it.
 #[derive(Default)]
-pub struct Said {
+pub struct AcceptedAnswer {
     /// The `Debug` form of the result, without the ids that may be printed.
     pub shown: String,
     /// Whether a 404 counts as a success.
@@ -27,7 +27,7 @@ pub struct Said {
     pub ours: Option<String>,
 }
 
-impl Said {
+impl AcceptedAnswer {
     fn shown(value: &impl std::fmt::Debug) -> Self {
         Self {
             shown: format!("{value:?}"),
@@ -52,7 +52,7 @@ pub struct Operations {
     webhook: url::Url,
 }
 
-type Answered = Result<Said, UpstreamError>;
+type Answered = Result<AcceptedAnswer, UpstreamError>;
 
 impl Operations {
     /// All operations. An input names an operation by its index in this list.
@@ -114,16 +114,24 @@ impl Operations {
                 .client
                 .create_facility(&self.new_facility())
                 .await
-                .map(|_named| Said::default()),
-            Operation::ListFacilities => self.client.list_facilities().await.map(|_named| Said::default()),
+                .map(|_named| AcceptedAnswer::default()),
+            Operation::ListFacilities => self
+                .client
+                .list_facilities()
+                .await
+                .map(|_named| AcceptedAnswer::default()),
             Operation::ReadSettings => self.client.read_settings().await.map(of_settings),
             Operation::WriteSettings => self.client.set_webhook_url(&self.webhook).await.map(of_settings),
-            Operation::ReadWebhookStatus => self.client.webhook_status().await.map(|status| Said::shown(&status)),
+            Operation::ReadWebhookStatus => self
+                .client
+                .webhook_status()
+                .await
+                .map(|status| AcceptedAnswer::shown(&status)),
             Operation::RetryWebhooks => {
                 let sent = self.client.retry_webhooks().await;
-                sent.map(|()| Said {
+                sent.map(|()| AcceptedAnswer {
                     ignores_the_body: true,
-                    ..Said::default()
+                    ..AcceptedAnswer::default()
                 })
             }
             Operation::OpenIdentitySession => {
@@ -131,20 +139,20 @@ impl Operations {
                     .client
                     .open_identity_session(&self.patient, &self.redirect, &metadata)
                     .await;
-                opened.map(|session| Said::shown(&session))
+                opened.map(|session| AcceptedAnswer::shown(&session))
             }
             Operation::OpenAal2Challenge => {
                 let opened = self.client.open_aal2_challenge(&self.identity, &self.redirect).await;
-                opened.map(|challenge| Said::shown(&challenge))
+                opened.map(|challenge| AcceptedAnswer::shown(&challenge))
             }
             Operation::StartNetworkQuery => self.client.start_network_query(&self.start()).await.map(of_query),
             Operation::ReadNetworkQuery => self.client.read_network_query(&self.request).await.map(of_query),
             Operation::StartConsolidatedQuery => {
                 let query = RecordQuery::default();
                 self.client
-                    .start_consolidated_query(&self.patient, &asked, &metadata)
+                    .start_consolidated_query(&self.patient, &query, &metadata)
                     .await
-                    .map(|_named| Said::default())
+                    .map(|_named| AcceptedAnswer::default())
             }
         }
     }
@@ -152,23 +160,23 @@ impl Operations {
     /// The patient in an answer counts as ours only if it has our external id.
     fn patient(&self, answered: Result<UnverifiedPatient, UpstreamError>) -> Answered {
         Ok(match answered?.verify(&self.external_id) {
-            Ok(patient) => Said {
+            Ok(patient) => AcceptedAnswer {
                 ours: Some(self.external_id.as_str().to_owned()),
                 ..of_patient(patient)
             },
-            Err(foreign) => Said::shown(&foreign),
+            Err(foreign) => AcceptedAnswer::shown(&foreign),
         })
     }
 
     async fn found(&self) -> Answered {
         let found = self.client.find_patient(&self.external_id).await?;
-        let said = found.map_or_else(Said::default, |patient| Said {
+        let answer = found.map_or_else(AcceptedAnswer::default, |patient| AcceptedAnswer {
             ours: Some(self.external_id.as_str().to_owned()),
             ..of_patient(patient)
         });
-        Ok(Said {
+        Ok(AcceptedAnswer {
             may_be_absent: true,
-            ..said
+            ..answer
         })
     }
 
@@ -178,10 +186,10 @@ impl Operations {
             facility: None,
         };
         self.client.delete_patient(&deletion).await?;
-        Ok(Said {
+        Ok(AcceptedAnswer {
             may_be_absent: true,
             ignores_the_body: true,
-            ..Said::default()
+            ..AcceptedAnswer::default()
         })
     }
 
@@ -286,16 +294,16 @@ impl Operations {
 }
 
 /// Leaves out the facilities, which belong to the account and may be printed.
-fn of_patient(patient: Patient) -> Said {
-    Said::shown(&Patient {
+fn of_patient(patient: Patient) -> AcceptedAnswer {
+    AcceptedAnswer::shown(&Patient {
         facilities: Vec::new(),
         ..patient
     })
 }
 
 /// Leaves out the account's id and its webhook URL, which may be printed.
-fn of_settings(settings: Settings) -> Said {
-    Said::shown(&Settings {
+fn of_settings(settings: Settings) -> AcceptedAnswer {
+    AcceptedAnswer::shown(&Settings {
         account: None,
         webhook_url: None,
         ..settings
@@ -303,6 +311,6 @@ fn of_settings(settings: Settings) -> Said {
 }
 
 /// Leaves out the request id, which may be printed. Any word that looks like an id passes for a request id.
-fn of_query(query: NetworkQuery) -> Said {
-    Said::shown(&(query.status, query.started_at, query.sources))
+fn of_query(query: NetworkQuery) -> AcceptedAnswer {
+    AcceptedAnswer::shown(&(query.status, query.started_at, query.sources))
 }

@@ -67,17 +67,17 @@ impl Webhooks {
 
     /// Checks an event's digest. A body that is not JSON must have the digest of its bytes. For JSON, the content
     /// counts: a replay has the same digest, and a body with another member has a different digest.
-    fn judge_digest(&self, event: &WebhookEvent, said: Option<&Value>, bytes: &str) -> Result<(), String> {
-        let Some(said) = said else {
+    fn judge_digest(&self, event: &WebhookEvent, message: Option<&Value>, bytes: &str) -> Result<(), String> {
+        let Some(message) = message else {
             return match event.digest == bytes {
                 true => Ok(()),
                 false => Err("the digest is not that of the bytes".to_owned()),
             };
         };
-        if replayed(said).is_some_and(|replay| self.digest(&replay).is_some_and(|digest| digest != event.digest)) {
+        if replayed(message).is_some_and(|replay| self.digest(&replay).is_some_and(|digest| digest != event.digest)) {
             return Err("a replay has another digest".to_owned());
         }
-        let mut other = said.clone();
+        let mut other = message.clone();
         match other.as_object_mut() {
             Some(fields) => drop(fields.insert(event.digest.clone(), Value::Null)),
             None => other = json!([other]),
@@ -138,17 +138,17 @@ impl Entry for Webhooks {
         let verified = webhook
             .verify(&self.keys, Time::from_millis(0))
             .map_err(|error| format!("the right signature was refused: {error}"))?;
-        let said: Option<Value> = serde_json::from_slice(input).ok();
+        let message: Option<Value> = serde_json::from_slice(input).ok();
         let bytes = hex::encode(Sha256::digest(input));
-        let body = said.clone().unwrap_or_default();
-        let odd = said.is_none() && is_json(input);
+        let body = message.clone().unwrap_or_default();
+        let odd = message.is_none() && is_json(input);
         match verified.read(Time::from_millis(0)) {
             Incoming::Ping(_) if odd => Ok("ping"),
             Incoming::Event(event) if odd => judge_envelope(&event),
             Incoming::Ping(ping) if is_ping(&body, &ping) => Ok("ping"),
             Incoming::Ping(_) => Err("an event was read as a ping".to_owned()),
             Incoming::Event(event) => {
-                self.judge_digest(&event, said.as_ref(), &bytes)?;
+                self.judge_digest(&event, message.as_ref(), &bytes)?;
                 judge_event(&event, &body, input)
             }
         }

@@ -98,9 +98,9 @@ impl Cloud {
     }
 
     /// Answers one call.
-    pub fn answer(&self, asked: &LoopbackRequest<'_>) -> Answer {
-        let body: Value = serde_json::from_slice(asked.body).unwrap_or_default();
-        let operation = asked
+    pub fn answer(&self, request: &LoopbackRequest<'_>) -> Answer {
+        let body: Value = serde_json::from_slice(request.body).unwrap_or_default();
+        let operation = request
             .header("x-amz-target")
             .and_then(|target| target.rsplit('.').next())
             .unwrap_or_default();
@@ -117,7 +117,7 @@ impl Cloud {
             "SendMessageBatch" => state.send_batch(&body),
             "GetSecretValue" => Answer::json(200, &state.secret(&body)),
             // The upload of an object to the bucket.
-            _ if asked.method() == "PUT" => Answer::json(200, &json!({})),
+            _ if request.method() == "PUT" => Answer::json(200, &json!({})),
             _ => Answer::json(400, &json!({ "__type": "UnknownOperationException" })),
         }
     }

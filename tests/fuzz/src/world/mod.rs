@@ -61,7 +61,7 @@ impl World {
             ("webhook-keys", json!({ "current": WEBHOOK_KEY }).to_string()),
         ]));
         let served = Arc::clone(&cloud);
-        let aws = loopback::listen(Arc::new(move |asked| served.answer(asked))).await?;
+        let aws = loopback::listen(Arc::new(move |request| served.answer(request))).await?;
         let metriport = loopback::listen(Arc::new(upstream::answer)).await?;
         let mut world = Self {
             cloud: Arc::clone(&cloud),
@@ -97,9 +97,9 @@ impl World {
         self.record = text(last(&offered, "record-fetch")?, "record")?;
         let pull = steps.pull(&FIRST).await?;
         self.pull = text(last(&pull, "run-advance")?, "run")?;
-        let asked = steps.call(&Call::part_of_a_record().by(&FIRST).under_a_key()).await?;
+        let request = steps.call(&Call::part_of_a_record().by(&FIRST).under_a_key()).await?;
         self.due(&pull)?;
-        self.due(&asked)?;
+        self.due(&request)?;
         let pending = Call::challenge().by(&FIRST).under_a_key();
         steps.call(&pending).await.map(drop)
     }
@@ -109,8 +109,8 @@ impl World {
         steps.verify(&STARTED).await?;
         let pull = steps.pull(&STARTED).await?;
         self.due(&steps.go_on(&pull, "run-advance").await?)?;
-        let asked = steps.call(&Call::whole_record().by(&STARTED)).await?;
-        self.due(&steps.go_on(&asked, "run-advance").await?)?;
+        let request = steps.call(&Call::whole_record().by(&STARTED)).await?;
+        self.due(&steps.go_on(&request, "run-advance").await?)?;
         steps.verify(&OFFERED).await?;
         let offered = steps.offer(&OFFERED, link).await?;
         self.due(&offered)?;

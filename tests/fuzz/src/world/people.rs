@@ -56,11 +56,11 @@ pub const ALL: [&Person; 3] = [&FIRST, &STARTED, &OFFERED];
 impl Person {
     /// The person whose id is in a call to Metriport; a call without a known id gets the first person.
     #[must_use]
-    pub fn of_call(said: &str) -> &'static Self {
+    pub fn of_call(call: &str) -> &'static Self {
         let ids = |person: &Self| [person.subject, person.patient, person.request, person.consolidated];
         let found = ALL
             .into_iter()
-            .find(|person| ids(person).iter().any(|id| said.contains(id)));
+            .find(|person| ids(person).iter().any(|id| call.contains(id)));
         found.unwrap_or(&FIRST)
     }
 }

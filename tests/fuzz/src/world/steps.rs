@@ -119,8 +119,8 @@ impl<'a> Steps<'a> {
     /// # Errors
     /// Fails if a step does not succeed.
     pub async fn offer(&self, person: &Person, link: &str) -> Result<Vec<Message>, Failed> {
-        let asked = self.call(&Call::whole_record().by(person)).await?;
-        self.go_on(&asked, "run-advance").await?;
+        let request = self.call(&Call::whole_record().by(person)).await?;
+        self.go_on(&request, "run-advance").await?;
         self.webhook(&webhooks::consolidated(person, "2", link)).await
     }
 }

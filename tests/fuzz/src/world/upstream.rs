@@ -16,11 +16,11 @@ pub const REQUEST: &str = "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d";
 const FAR: &str = "2099-01-01T00:00:00.000Z";
 
 /// Answers one call. A record link leads to a record, unless its path ends in a fault: `cut`, `none` or `dead`.
-pub fn answer(asked: &LoopbackRequest<'_>) -> Answer {
-    let path = asked.path().split('?').next().unwrap_or_default();
-    let body: Value = serde_json::from_slice(asked.body).unwrap_or_default();
-    let person = Person::of_call(&format!("{} {body}", asked.path()));
-    match (asked.method(), path) {
+pub fn answer(request: &LoopbackRequest<'_>) -> Answer {
+    let path = request.path().split('?').next().unwrap_or_default();
+    let body: Value = serde_json::from_slice(request.body).unwrap_or_default();
+    let person = Person::of_call(&format!("{} {body}", request.path()));
+    match (request.method(), path) {
         ("GET", "/record") => Answer::json(200, &record(person)),
         ("GET", "/record/cut") => Answer::text(200, r#"{"resourceType":"Bundle","entry":["#),
         ("GET", "/record/none") => Answer::json(200, &json!({ "resourceType": "OperationOutcome" })),

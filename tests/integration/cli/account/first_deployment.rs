@@ -62,8 +62,8 @@ async fn create_facility(operator: &Operator, key: &str) {
     operator.types(&list).await.badly(&["there is no API key"]);
 }
 
-fn facility_id(said: &str) -> Option<&str> {
-    said.split("FacilityId=").nth(1)?.split_whitespace().next()
+fn facility_id(output: &str) -> Option<&str> {
+    output.split("FacilityId=").nth(1)?.split_whitespace().next()
 }
 
 /// The command reads the key from standard input, and tests it before it stores it.
@@ -137,7 +137,10 @@ async fn pull_by_command(app: &TestApp, operator: &Operator, api: &str) {
     let smoke = ["smoke", "--api", api, "--play-pages", "--token-file", "-"];
     for identity in ["identity verified by webhook", "verified already"] {
         let pulled = operator.types_with(&smoke, &[], &token).await;
-        let said = pulled.well(&[identity, "4 Record", "total", "/v1/records/"]);
-        assert!(!said.contains(&token) && !said.contains("X-Amz-Signature"), "{said}");
+        let output = pulled.well(&[identity, "4 Record", "total", "/v1/records/"]);
+        assert!(
+            !output.contains(&token) && !output.contains("X-Amz-Signature"),
+            "{output}"
+        );
     }
 }

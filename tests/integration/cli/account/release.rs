@@ -45,8 +45,8 @@ async fn patient_of_the_wrong_person_is_released_to_the_right_one() {
     operator.types(&look).await.well(&[&patient, "Nothing was changed"]);
     assert_eq!(app.table().await, before);
 
-    let said = operator.types(&release).await;
-    let audit = said.well(&[&format!("released patient={patient} owner=v1."), "access_key=OPERATOR"]);
+    let ended = operator.types(&release).await;
+    let audit = ended.well(&[&format!("released patient={patient} owner=v1."), "access_key=OPERATOR"]);
     assert_eq!(audit.lines().count(), 1, "{audit}");
     assert_eq!(nora.identity().await, "not_started");
     let table = app.table().await;

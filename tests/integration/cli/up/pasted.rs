@@ -47,16 +47,19 @@ async fn printed_lines_of_up_pull_a_record() {
         let up = Up::start(options).await;
         let folder = tempfile::tempdir().expect("a folder");
         let pasted = run(&up, shell, &folder).await;
-        let said = format!("{}{}", text(&pasted.stdout), text(&pasted.stderr));
-        assert!(pasted.status.success(), "{said}");
+        let output = format!("{}{}", text(&pasted.stdout), text(&pasted.stderr));
+        assert!(pasted.status.success(), "{output}");
         assert!(
-            said.contains(&format!("sent back to {IDENTITY_RETURN}")) && said.contains("record.json"),
-            "{said}"
+            output.contains(&format!("sent back to {IDENTITY_RETURN}")) && output.contains("record.json"),
+            "{output}"
         );
-        assert!(!said.contains("not found") && !said.contains("parse error"), "{said}");
+        assert!(
+            !output.contains("not found") && !output.contains("parse error"),
+            "{output}"
+        );
         assert!(!resources(&folder.path().join("record.json")).is_empty());
-        let (_, another) = said.split_once("Another person").expect("another person");
-        assert!(another.contains(r#""status":"not_started""#), "{said}");
+        let (_, another) = output.split_once("Another person").expect("another person");
+        assert!(another.contains(r#""status":"not_started""#), "{output}");
         assert!(shown_as_given_up(&up).await.contains("webhook-events: none"));
         up.stop("-INT").await;
     }

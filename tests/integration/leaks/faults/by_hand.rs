@@ -92,9 +92,12 @@ fn assert_dead_letters_are_sent_by_hand(dead: &[String]) {
             .any(|body| body.contains("identityUnclear") && body.contains(BY_HAND)),
         "only an unreadable identity event is stored whole"
     );
-    let kept = dead
+    let only_identity_events = dead
         .iter()
         .filter(|body| body.contains("\"kind\":"))
         .all(|body| body.contains("identityUnclear"));
-    assert!(kept, "a webhook other than an identity event was stored");
+    assert!(
+        only_identity_events,
+        "a webhook other than an identity event was stored"
+    );
 }

@@ -53,17 +53,17 @@ impl Member {
     /// Asks for the pull. After a request without an answer, looks for an accepted pull before it retries, as an app
     /// should.
     pub(super) async fn ask(&self) -> StartReply {
-        let mut asked = self.ask_once().await;
+        let mut reply = self.ask_once().await;
         for _ in 0..ASKS_AGAIN_MAX {
-            if !matches!(asked, StartReply::Unanswered) {
+            if !matches!(reply, StartReply::Unanswered) {
                 break;
             }
-            asked = match self.found().await {
+            reply = match self.found().await {
                 Some(accepted) => accepted,
                 None => self.ask_once().await,
             };
         }
-        asked
+        reply
     }
 
     /// Finds a pull that was accepted although the answer was lost.

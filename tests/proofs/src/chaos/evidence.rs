@@ -132,12 +132,12 @@ pub(super) fn tried(timeline: &[Value]) -> bool {
 pub(super) fn story(timeline: &[Value]) -> String {
     let at = |event: &Value| time(event.get("at"));
     let begun = timeline.first().map(at).unwrap_or_default();
-    let told = timeline.iter().map(|event| {
+    let events = timeline.iter().map(|event| {
         let more = ["source", "status", "cause", "reason"].map(|name| event.get(name).and_then(Value::as_str));
         let more: String = more.into_iter().flatten().map(|word| format!(" {word}")).collect();
         format!("+{} {}{more}", at(event) - begun, code(event))
     });
-    told.collect::<Vec<_>>().join(", ")
+    events.collect::<Vec<_>>().join(", ")
 }
 
 fn code(event: &Value) -> &str {

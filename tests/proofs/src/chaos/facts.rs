@@ -41,11 +41,11 @@ pub(super) fn of(
 ) -> Vec<Facts> {
     let queries = sandbox.stand_in().network_queries();
     let of = |pull: &Pull| {
-        let asked = tally(during(pull, calls).map(|call| call.operation.route()));
-        let asked: Vec<_> = asked.iter().map(|(route, count)| format!("{count} {route}")).collect();
+        let routes = tally(during(pull, calls).map(|call| call.operation.route()));
+        let routes: Vec<_> = routes.iter().map(|(route, count)| format!("{count} {route}")).collect();
         let key = (pull.persona.name().to_owned(), pull.first);
         let mut facts = facts(pull, &queries, injections);
-        facts.story = format!("{}; upstream: {}", facts.story, asked.join(", "));
+        facts.story = format!("{}; upstream: {}", facts.story, routes.join(", "));
         Facts {
             calls: calls_of(pull, calls),
             calls_usual: usual.get(&key).copied().unwrap_or_default(),
@@ -57,7 +57,7 @@ pub(super) fn of(
 
 /// Counts these persons' runs that they did not ask for.
 pub(super) async fn strays_of(sandbox: &Sandbox, pulls: &[Pull]) -> Result<usize, String> {
-    let asked: BTreeSet<&str> = pulls.iter().filter_map(|pull| pull.id()).collect();
+    let requested: BTreeSet<&str> = pulls.iter().filter_map(|pull| pull.id()).collect();
     let mut strays = 0;
     for pull in pulls.iter().filter(|pull| pull.first) {
         let app = sandbox.app(&pull.subject).map_err(|error| error.to_string())?;
@@ -69,17 +69,17 @@ pub(super) async fn strays_of(sandbox: &Sandbox, pulls: &[Pull]) -> Result<usize
             .list("/networkQueries")
             .iter()
             .filter_map(|pull| pull.get("id")?.as_str());
-        strays += ids.filter(|id| !asked.contains(id)).count();
+        strays += ids.filter(|id| !requested.contains(id)).count();
     }
     Ok(strays)
 }
 
 /// Counts the pulls and queries that the persons did not ask for.
 pub(super) async fn strays(sandbox: &Sandbox, pulls: &[Pull]) -> Result<Strays, String> {
-    let asked: BTreeSet<&str> = pulls.iter().filter_map(|pull| pull.id()).collect();
+    let requested: BTreeSet<&str> = pulls.iter().filter_map(|pull| pull.id()).collect();
     let queries = sandbox.stand_in().network_queries();
     let marks = queries.iter().map(|query| query.metadata.get(PULL_MARK));
-    let queries = marks.filter(|pull| !pull.is_some_and(|pull| asked.contains(pull.as_str())));
+    let queries = marks.filter(|pull| !pull.is_some_and(|pull| requested.contains(pull.as_str())));
     Ok(Strays {
         queries: queries.count(),
         pulls: strays_of(sandbox, pulls).await?,

@@ -307,8 +307,8 @@ impl Person {
 
 /// A last name made of the subject's bytes.
 fn derive_last_name(subject: &str) -> String {
-    let letters = subject.bytes().map(|byte| char::from(b'a' + byte % 26));
-    format!("Q{}", letters.collect::<String>())
+    let characters = subject.bytes().map(|byte| char::from(b'a' + byte % 26));
+    format!("Q{}", characters.collect::<String>())
 }
 
 /// Whether a retry of the same request may succeed.

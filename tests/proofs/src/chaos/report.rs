@@ -131,18 +131,18 @@ impl Report {
             .facts
             .iter()
             .filter(|facts| facts.extra_calls() > EXTRA_CALLS_MAX / 2);
-        let told = broken.chain(dearest).take(STORIES_MAX).map(|facts| {
+        let stories = broken.chain(dearest).take(STORIES_MAX).map(|facts| {
             let (persona, state, story) = (facts.persona.name(), &facts.state, &facts.story);
             let hits: Vec<_> = facts.hits.iter().map(|hit| hit.name()).collect();
             format!("  {persona}, {state} [{}]: {story}", hits.join(", "))
         });
-        let told: Vec<_> = told.collect();
-        if told.is_empty() {
-            told
+        let stories: Vec<_> = stories.collect();
+        if stories.is_empty() {
+            stories
         } else {
             titled(
                 "Pulls that broke a promise, or made over half of the allowed extra calls",
-                told,
+                stories,
             )
         }
     }

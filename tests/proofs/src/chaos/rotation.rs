@@ -104,14 +104,14 @@ async fn whole(
     let reference = run_pulls(chaos_args, sandbox, injector, reference_persons()).await?;
     drain(chaos_args, sandbox).await?;
     let usual = facts::usual(&reference, &injector.calls());
-    let (mut operator, (done, is_done)) = (Operator::new(args, sandbox)?, watch::channel(false));
+    let (mut operator, (stop, is_stopped)) = (Operator::new(args, sandbox)?, watch::channel(false));
     let work = async {
         let changes = operator.change_keys(args.rotations).await;
         // Sent even after an error of the operator, so that the persons stop pulling.
-        done.send_replace(true);
+        stop.send_replace(true);
         changes
     };
-    let (pulled, changes) = tokio::join!(keep_pulling(chaos_args, sandbox, injector, &is_done), work);
+    let (pulled, changes) = tokio::join!(keep_pulling(chaos_args, sandbox, injector, &is_stopped), work);
     let (pulled, changes) = (pulled?, changes?);
     drain(chaos_args, sandbox).await?;
     let left = operator.until_replayed().await?;
@@ -128,11 +128,11 @@ async fn keep_pulling(
     chaos_args: &ChaosArgs,
     sandbox: &Sandbox,
     injector: &FaultInjector,
-    done: &watch::Receiver<bool>,
+    is_stopped: &watch::Receiver<bool>,
 ) -> Result<Vec<Pull>, String> {
     let mut pulled = run_pulls(chaos_args, sandbox, injector, persons(chaos_args)).await?;
     let mut batch = chaos_args.clone();
-    while !*done.borrow() {
+    while !*is_stopped.borrow() {
         batch.seed += 1;
         batch.pulls = 2 * chaos_args.at_once.max(1);
         pulled.extend(run_pulls(&batch, sandbox, injector, persons(&batch)).await?);

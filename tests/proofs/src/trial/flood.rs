@@ -71,7 +71,7 @@ fn judge(name: &'static str, code: &'static str, served: u64, refusals: &Refusal
         name,
         code,
         refused: passed * PASSED_ONE_IN <= sent && refusals.contains_key(code) && !refusals.contains_key(OF_ALL),
-        seen: format!("served {served} of {sent}, refused {}", listed(refusals)),
+        replies: format!("served {served} of {sent}, refused {}", listed(refusals)),
     }
 }
 

@@ -35,8 +35,8 @@ pub(super) async fn conflicts(target: &Target, links: usize) -> Result<Finding, 
     let mut times = Times::default();
     for number in (0..links).map(|number| FIRST + 3 * number) {
         let owner = target.person(number);
-        let (seen, linked) = link(&target.app(&owner, &json!({}))?, &owner).await?;
-        if let Some(code) = seen {
+        let (refusal, linked) = link(&target.app(&owner, &json!({}))?, &owner).await?;
+        if let Some(code) = refusal {
             return Err(format!("a link without a conflict was refused with {code}"));
         }
         times.linked.push(linked);
@@ -108,7 +108,7 @@ fn judge(times: &mut Times) -> Finding {
         name: "time of a conflict",
         code: CODE,
         refused: times.other.is_empty() && alike(same_person) && alike(same_id),
-        seen: format!(
+        replies: format!(
             "linked after {}, same person after {}, same id after {}{answers}",
             time(linked),
             time(same_person),

@@ -75,12 +75,12 @@ async fn read(name: &'static str, expected: (u16, &'static str), apps: Vec<App>)
 /// The finding counts as refused if every reply has this status and this code.
 fn judge(name: &'static str, (status, code): (u16, &'static str), replies: &[Reply]) -> Finding {
     let is_refused = |reply: &&Reply| reply.status == status && reply.code() == code;
-    let seen: Vec<String> = replies.iter().map(shown).collect();
+    let texts: Vec<String> = replies.iter().map(shown).collect();
     Finding {
         name,
         code,
         refused: !replies.is_empty() && replies.iter().filter(is_refused).count() == replies.len(),
-        seen: seen.join(", "),
+        replies: texts.join(", "),
     }
 }
 

@@ -31,19 +31,19 @@ async fn key_rotation_under_load_loses_neither_webhook_nor_pull() {
     let ended = tokio::time::timeout(BOUND, command.output()).await;
     let ended = ended.expect("the command ends in time").expect("the command runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let said = format!("{}{}", text(&ended.stdout), text(&ended.stderr));
-    assert!(ended.status.success(), "{said}");
+    let output = format!("{}{}", text(&ended.stdout), text(&ended.stderr));
+    assert!(ended.status.success(), "{output}");
     let count = |line: &str| {
-        let found = said.lines().find_map(|found| found.trim().strip_prefix(line));
+        let found = output.lines().find_map(|found| found.trim().strip_prefix(line));
         found
             .and_then(|rest| rest.trim().parse::<u32>().ok())
-            .unwrap_or_else(|| panic!("no `{line}` in:\n{said}"))
+            .unwrap_or_else(|| panic!("no `{line}` in:\n{output}"))
     };
     let refused = count("webhooks refused at least once");
-    assert!(refused > 0 && refused == count("recovered by replay"), "{said}");
+    assert!(refused > 0 && refused == count("recovered by replay"), "{output}");
     assert_eq!((count("lost"), count("deliveries Metriport keeps as failed")), (0, 0));
     assert!(
-        said.contains("accepted") && said.contains("refused 16 of 16 times"),
-        "{said}"
+        output.contains("accepted") && output.contains("refused 16 of 16 times"),
+        "{output}"
     );
 }

@@ -36,10 +36,10 @@ impl Io {
     async fn commit_released(&self, writes: Vec<Write>) -> Stored<()> {
         match self.commit(writes.clone()).await {
             Err(StoreError::Conflict(failed)) if failed == [Condition::LockOurs] => {
-                let kept = writes
+                let rest = writes
                     .into_iter()
                     .filter(|write| write.condition != Condition::LockOurs);
-                self.commit(kept.collect()).await
+                self.commit(rest.collect()).await
             }
             written => written,
         }
@@ -63,17 +63,17 @@ impl Io {
     }
 
     /// The write that remembers a message, on the condition that the message is new.
-    fn seen_write(&self, seen: &SeenMessage) -> Option<Write> {
+    fn put_message(&self, message: &SeenMessage) -> Option<Write> {
         let require = match self.is(Sabotage::DedupeDropped) {
             true => return None,
             false => Require::Nothing,
         };
-        let key = Key::Seen(seen.message.clone());
+        let key = Key::Seen(message.message.clone());
         Some(Write::put(
             Condition::MessageUnseen,
             require,
             key,
-            Item::Seen(seen.clone()),
+            Item::Seen(message.clone()),
         ))
     }
 

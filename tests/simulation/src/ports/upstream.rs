@@ -139,7 +139,7 @@ impl ReadNetworkQuery for Io {
 }
 
 fn query(request: UpstreamRequestId, report: &QueryReport) -> NetworkQuery {
-    let said = |reported: &Reported| {
+    let source_report = |reported: &Reported| {
         let state = match reported.outcome {
             Some(SourceOutcome::Completed) => SourceState::Completed,
             Some(SourceOutcome::Failed) => SourceState::Failed,
@@ -162,7 +162,7 @@ fn query(request: UpstreamRequestId, report: &QueryReport) -> NetworkQuery {
         request,
         status,
         started_at: None,
-        sources: report.sources.iter().map(said).collect::<BTreeMap<_, _>>(),
+        sources: report.sources.iter().map(source_report).collect::<BTreeMap<_, _>>(),
     }
 }
 

@@ -89,11 +89,11 @@ fn beside_another(world: &World, record: RecordId, patient: &PatientId) -> Optio
 /// The stored content must be what the record asks for, about the record's patient.
 pub(super) fn stored(record: &Record) -> Option<Violation> {
     let object = record.object.as_ref()?;
-    let asked = Content {
+    let expected = Content {
         patient: record.patient.clone(),
         query: record.query.clone(),
     };
-    (object.sha256 != asked.tag())
+    (object.sha256 != expected.tag())
         .then(|| {
             broken(
                 5,

@@ -115,8 +115,8 @@ pub(super) fn note_effect(world: &mut World, task: &Task, writes: &[Write]) -> O
     if *effects > 1 {
         return broken(4, format!("{} has an effect twice", event.message));
     }
-    let told = Key::Seen(event.message.clone());
-    let remembered = writes.iter().any(|write| write.key == told);
+    let key = Key::Seen(event.message.clone());
+    let remembered = writes.iter().any(|write| write.key == key);
     (!remembered)
         .then(|| {
             broken(
@@ -144,8 +144,8 @@ pub(super) fn all_had_effect(world: &World) -> Option<Violation> {
     for (_, pull) in world.store.pulls() {
         for (request, kind) in &facts.reported {
             let status = pull.sources.status(*kind);
-            let told = matches!(status, None | Some(SourceStatus::Completed | SourceStatus::Failed));
-            if pull.request.as_ref() == Some(request) && !told {
+            let is_stored = matches!(status, None | Some(SourceStatus::Completed | SourceStatus::Failed));
+            if pull.request.as_ref() == Some(request) && !is_stored {
                 return broken(
                     4,
                     format!("the end of a source was reported, but is not stored: {status:?}"),

@@ -92,7 +92,7 @@ impl Upstream {
 
     /// Ends a source, with or without a webhook. Metriport may retry a failed source.
     pub(crate) fn end_source(&mut self, index: usize, kind: SourceKind, ending: Ending, now: Time) {
-        let (outcome, told) = match ending {
+        let (outcome, has_webhook) = match ending {
             Ending::Answers => (SourceOutcome::Completed, true),
             Ending::Fails => (SourceOutcome::Failed, true),
             Ending::AnswersUntold => (SourceOutcome::Completed, false),
@@ -115,7 +115,7 @@ impl Upstream {
             source: kind,
             status: outcome,
         };
-        if told {
+        if has_webhook {
             self.tell(Some(request), marks, event, now);
         }
     }
@@ -204,7 +204,7 @@ impl Upstream {
 
 impl Query {
     pub(super) fn report(&self) -> QueryReport {
-        let said = |(kind, ended): (&SourceKind, &Option<SourceOutcome>)| Reported {
+        let report_source = |(kind, ended): (&SourceKind, &Option<SourceOutcome>)| Reported {
             source: *kind,
             outcome: *ended,
             http_status: None,
@@ -212,7 +212,7 @@ impl Query {
         QueryReport {
             overall: None,
             is_final: self.sources.values().all(Option::is_some),
-            sources: self.sources.iter().map(said).collect(),
+            sources: self.sources.iter().map(report_source).collect(),
         }
     }
 }
@@ -220,11 +220,14 @@ impl Query {
 /// The filters that a delivery states.
 pub(crate) fn filters(query: &RecordQuery) -> BTreeMap<String, String> {
     let resources: Vec<&str> = query.resources.iter().map(String::as_str).collect();
-    let said = [
+    let pairs = [
         ("resources", resources.join(",")),
         ("conversionType", query.conversion.as_str().to_owned()),
     ];
-    said.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    pairs
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 /// The filters of a person's own record requests; 0 is the whole record.

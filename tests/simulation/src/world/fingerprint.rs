@@ -10,7 +10,7 @@ impl World {
     /// Equal for worlds that differ only in message numbers, in counters and in the path that led to them.
     pub(crate) fn fingerprint(&self) -> u128 {
         let mut hash = Fingerprint::new();
-        hash.add(&(self.now, self.skew, &self.facts, &self.upstream, &self.told));
+        hash.add(&(self.now, self.skew, &self.facts, &self.upstream, &self.known_challenges));
         for (key, item) in self.store.iter() {
             hash.add(&(key, item));
         }

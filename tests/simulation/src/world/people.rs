@@ -31,8 +31,8 @@ impl World {
             }
             PersonRequest::OpenChallenge => Job::OpenChallenge { person },
             PersonRequest::AskRecord(variant) => {
-                self.numbers.asked += 1;
-                let record = ids::asked_record_id(self.numbers.asked);
+                self.numbers.requested_records += 1;
+                let record = ids::requested_record_id(self.numbers.requested_records);
                 Job::AskRecord {
                     person,
                     record,
@@ -57,11 +57,11 @@ impl World {
     }
 
     fn present(&mut self, person: u8, pull: Pull) -> Option<Presented> {
-        let told = self.told.get(&person)?;
-        let newest = told.last()?.clone();
-        let before = told.iter().rev().nth(1).cloned();
+        let known = self.known_challenges.get(&person)?;
+        let newest = known.last()?.clone();
+        let before = known.iter().rev().nth(1).cloned();
         let foreign = self.upstream.challenges.iter().rev();
-        let foreign = foreign.filter(|challenge| !told.contains(&challenge.id));
+        let foreign = foreign.filter(|challenge| !known.contains(&challenge.id));
         let foreign = foreign.filter_map(|challenge| challenge.session.clone()).next();
         let (challenge, session, status) = match pull {
             Pull::Proper => (newest.clone(), self.upstream.pass_challenge(&newest)?, "verified"),

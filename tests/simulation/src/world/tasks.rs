@@ -23,7 +23,7 @@ use crate::words;
 
 impl World {
     /// The event with the request and filters of the patient's open record, even if the event delivers another record.
-    fn as_if_asked_for(&self, mut event: WebhookEvent) -> WebhookEvent {
+    fn with_open_record(&self, mut event: WebhookEvent) -> WebhookEvent {
         let Event::Consolidated { delivery } = &mut event.event else {
             return event;
         };
@@ -48,7 +48,7 @@ impl World {
         }
         let job = match job {
             Job::Process(event) if self.sabotage == Some(Sabotage::AnyDeliveryTaken) => {
-                Job::Process(Box::new(self.as_if_asked_for(*event)))
+                Job::Process(Box::new(self.with_open_record(*event)))
             }
             job => job,
         };
@@ -69,7 +69,7 @@ impl World {
         };
         match progress {
             Progress::Next(op) => self.tasks.push(task(op)),
-            Progress::Done(_) => unreachable!("a function ended without an operation"),
+            Progress::End(_) => unreachable!("a function ended without an operation"),
         }
         true
     }
@@ -96,7 +96,7 @@ impl World {
                 task.pending = op;
                 self.tasks.insert(at, task);
             }
-            Progress::Done(outcome) => self.end(task, outcome),
+            Progress::End(outcome) => self.end(task, outcome),
         }
         true
     }
@@ -272,14 +272,14 @@ impl World {
                 page.into_iter().for_each(|page| page.given = true);
             }
             (Job::OpenChallenge { person }, Ok(_)) => {
-                let told = task.log.iter().find_map(|reply| match reply {
+                let challenge = task.log.iter().find_map(|reply| match reply {
                     Reply::Upstream(answer) => match answer.as_ref() {
                         Ok(Answer::Challenge(id, _)) => Some(id.clone()),
                         _ => None,
                     },
                     _ => None,
                 });
-                self.told.entry(*person).or_default().extend(told);
+                self.known_challenges.entry(*person).or_default().extend(challenge);
             }
             _ => {}
         }
@@ -294,7 +294,7 @@ impl World {
 impl Task {
     /// Notes at the first read whether the invoking message is about the stored due work.
     fn look(&mut self, key: &Key, item: Option<&Item>) {
-        let (subject, asked) = match &self.job {
+        let (subject, due_seq) = match &self.job {
             Job::Advance(advance) => (advance.subject, advance.due_seq),
             Job::Fetch(fetch) => (Subject::Record(fetch.record), fetch.due_seq),
             _ => return,
@@ -304,6 +304,6 @@ impl Task {
             (Key::Record(_, id), Subject::Record(record), Some(Item::Record(item))) if *id == record => item.due_seq,
             _ => return,
         };
-        self.fresh.get_or_insert(stored == asked);
+        self.fresh.get_or_insert(stored == due_seq);
     }
 }

@@ -137,14 +137,14 @@ fn tokens(mut condition: &str) -> Vec<&str> {
         Comparison,
         Separator,
     }
-    let kind = |letter: char| match letter {
+    let kind = |character: char| match character {
         '<' | '=' | '>' => Kind::Comparison,
         ' ' | '\t' | '\r' | '\n' | '(' | ')' | ',' => Kind::Separator,
         _ => Kind::Name,
     };
     let mut tokens = Vec::new();
     while let Some(first) = condition.chars().next().map(kind) {
-        let end = condition.find(|letter| kind(letter) != first);
+        let end = condition.find(|character| kind(character) != first);
         let (token, rest) = condition.split_at(end.unwrap_or(condition.len()));
         if first != Kind::Separator {
             tokens.push(token);

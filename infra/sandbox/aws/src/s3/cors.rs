@@ -26,19 +26,19 @@ pub struct CorsRule {
 pub(super) type CorsRules = BTreeMap<String, Vec<CorsRule>>;
 
 pub(super) fn preflight(rules: &CorsRules, parts: &Parts) -> Response {
-    let asked = RecordQuery {
+    let request = CorsRequest {
         origin: text(&parts.headers, header::ORIGIN),
         method: text(&parts.headers, header::ACCESS_CONTROL_REQUEST_METHOD),
         headers: list(text(&parts.headers, header::ACCESS_CONTROL_REQUEST_HEADERS)),
     };
     let mut response = Response::new(Body::empty());
-    match of_bucket(rules, &parts.uri).iter().find(|rule| rule.admits(&asked)) {
+    match of_bucket(rules, &parts.uri).iter().find(|rule| rule.admits(&request)) {
         Some(rule) => {
-            rule.write(&asked, response.headers_mut());
+            rule.write(&request, response.headers_mut());
             set(
                 response.headers_mut(),
                 header::ACCESS_CONTROL_ALLOW_HEADERS,
-                &asked.headers.join(", "),
+                &request.headers.join(", "),
             );
         }
         None => *response.status_mut() = StatusCode::FORBIDDEN,
@@ -48,40 +48,40 @@ pub(super) fn preflight(rules: &CorsRules, parts: &Parts) -> Response {
 
 /// Adds the CORS headers to the answer to an actual request, even if the answer is a refusal.
 pub(super) fn decorate(rules: &CorsRules, (method, uri): (&Method, &Uri), origin: &str, response: &mut HeaderMap) {
-    let asked = RecordQuery {
+    let request = CorsRequest {
         origin,
         method: method.as_str(),
         headers: Vec::new(),
     };
-    if let Some(rule) = of_bucket(rules, uri).iter().find(|rule| rule.admits(&asked)) {
-        rule.write(&asked, response);
+    if let Some(rule) = of_bucket(rules, uri).iter().find(|rule| rule.admits(&request)) {
+        rule.write(&request, response);
     }
 }
 
-struct Asked<'a> {
+struct CorsRequest<'a> {
     origin: &'a str,
     method: &'a str,
     headers: Vec<&'a str>,
 }
 
 impl CorsRule {
-    fn admits(&self, asked: &Asked<'_>) -> bool {
+    fn admits(&self, request: &CorsRequest<'_>) -> bool {
         let header = |name: &&str| {
             self.allowed_headers
                 .iter()
                 .any(|pattern| fits(&pattern.to_lowercase(), name))
         };
-        self.allowed_origins.iter().any(|pattern| fits(pattern, asked.origin))
-            && self.allowed_methods.iter().any(|method| method == asked.method)
-            && asked.headers.iter().all(header)
+        self.allowed_origins.iter().any(|pattern| fits(pattern, request.origin))
+            && self.allowed_methods.iter().any(|method| method == request.method)
+            && request.headers.iter().all(header)
     }
 
-    fn write(&self, asked: &Asked<'_>, headers: &mut HeaderMap) {
+    fn write(&self, request: &CorsRequest<'_>, headers: &mut HeaderMap) {
         let any = self.allowed_origins.iter().any(|pattern| pattern == "*");
         set(
             headers,
             header::ACCESS_CONTROL_ALLOW_ORIGIN,
-            if any { "*" } else { asked.origin },
+            if any { "*" } else { request.origin },
         );
         set(
             headers,

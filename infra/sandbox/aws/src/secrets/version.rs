@@ -68,8 +68,8 @@ impl Versions {
         };
         let fits = |version: &Version| id.is_none() || stage.is_none_or(|stage| version.stages.contains(stage));
         found.filter(|(_, version)| fits(version)).ok_or_else(|| {
-            let asked = id.map(|id| format!("VersionId: {id}"));
-            Refusal::VersionNotFound(asked.unwrap_or_else(|| format!("staging label: {}", stage.unwrap_or(CURRENT))))
+            let name = id.map(|id| format!("VersionId: {id}"));
+            Refusal::VersionNotFound(name.unwrap_or_else(|| format!("staging label: {}", stage.unwrap_or(CURRENT))))
         })
     }
 

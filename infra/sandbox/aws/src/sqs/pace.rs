@@ -30,8 +30,8 @@ impl Pace {
 
     /// The time that this `VisibilityTimeout` hides a message, in milliseconds.
     pub(crate) fn visibility_ms(self, secs: u32) -> u64 {
-        let asked = u64::from(secs) * 1_000;
-        (asked / self.scale).max(asked.min(VISIBILITY_MS_MIN))
+        let timeout_ms = u64::from(secs) * 1_000;
+        (timeout_ms / self.scale).max(timeout_ms.min(VISIBILITY_MS_MIN))
     }
 }
 

@@ -35,10 +35,11 @@ pub(crate) struct Queue {
     pub(crate) created_at_ms: u64,
     pub(crate) modified_at_ms: u64,
     entries: BTreeMap<u64, Entry>,
-    /// `(visible_at_ms, place)` of every entry; `place` is the key in `entries`. The next entry to receive comes first.
+    /// `(visible_at_ms, number)` of every entry; `number` is its key in `entries`. The next entry to receive comes first.
     #[serde(skip_serializing)]
     schedule: BTreeSet<(u64, u64)>,
-    places: u64,
+    #[serde(rename = "places")]
+    last_number: u64,
     receives: u64,
     #[serde(skip_serializing)]
     purged_at_ms: Option<u64>,
@@ -82,7 +83,7 @@ impl Queue {
             modified_at_ms: now_ms,
             entries: BTreeMap::new(),
             schedule: BTreeSet::new(),
-            places: 0,
+            last_number: 0,
             receives: 0,
             purged_at_ms: None,
             pace: Pace::default(),
@@ -125,25 +126,25 @@ impl Queue {
         // could deliver a message twice.
         let mut taken = Vec::new();
         while taken.len() < count_max
-            && let Some((place, message)) = self.take_next_visible(now_ms)
+            && let Some((number, message)) = self.take_next_visible(now_ms)
         {
             if receives_max.is_some_and(|max| message.receive_count >= max) {
                 received.dead.push(message);
             } else {
-                taken.push((place, message));
+                taken.push((number, message));
             }
         }
-        let deliver = |(place, message)| self.deliver(place, message, visible_at_ms, now_ms);
+        let deliver = |(number, message)| self.deliver(number, message, visible_at_ms, now_ms);
         received.deliveries = taken.into_iter().map(deliver).collect();
         received
     }
 
-    fn deliver(&mut self, place: u64, mut message: Message, visible_at_ms: u64, now_ms: u64) -> Delivery {
+    fn deliver(&mut self, number: u64, mut message: Message, visible_at_ms: u64, now_ms: u64) -> Delivery {
         self.receives += 1;
         message.receive_count += 1;
         message.first_received_at_ms.get_or_insert(now_ms);
         let receipt = Receipt {
-            place,
+            number,
             id: message.id,
             receive: self.receives,
         };
@@ -152,7 +153,7 @@ impl Queue {
             since_ms: now_ms,
         };
         self.insert_at(
-            place,
+            number,
             Entry {
                 message: message.clone(),
                 visible_at_ms,
@@ -208,30 +209,30 @@ impl Queue {
     /// Removes and returns the message that has been visible longest. Drops the expired messages that come before it.
     fn take_next_visible(&mut self, now_ms: u64) -> Option<(u64, Message)> {
         loop {
-            let (_, place) = *self
+            let (_, number) = *self
                 .schedule
                 .first()
                 .filter(|(visible_at_ms, _)| *visible_at_ms <= now_ms)?;
-            let entry = self.remove(place)?;
+            let entry = self.remove(number)?;
             if !self.is_expired(&entry, now_ms) {
-                return Some((place, entry.message));
+                return Some((number, entry.message));
             }
         }
     }
 
     fn insert(&mut self, entry: Entry) {
-        self.places += 1;
-        self.insert_at(self.places, entry);
+        self.last_number += 1;
+        self.insert_at(self.last_number, entry);
     }
 
-    fn insert_at(&mut self, place: u64, entry: Entry) {
-        self.schedule.insert((entry.visible_at_ms, place));
-        self.entries.insert(place, entry);
+    fn insert_at(&mut self, number: u64, entry: Entry) {
+        self.schedule.insert((entry.visible_at_ms, number));
+        self.entries.insert(number, entry);
     }
 
-    fn remove(&mut self, place: u64) -> Option<Entry> {
-        let entry = self.entries.remove(&place)?;
-        self.schedule.remove(&(entry.visible_at_ms, place));
+    fn remove(&mut self, number: u64) -> Option<Entry> {
+        let entry = self.entries.remove(&number)?;
+        self.schedule.remove(&(entry.visible_at_ms, number));
         Some(entry)
     }
 }

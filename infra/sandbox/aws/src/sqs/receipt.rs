@@ -5,17 +5,17 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
-/// The content of a handle: the message's key in its queue (`place`), its id, and the number of the receive.
+/// The content of a handle: the message's key in its queue (`number`), its id, and the number of the receive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Receipt {
-    pub(crate) place: u64,
+    pub(crate) number: u64,
     pub(crate) id: Uuid,
     pub(crate) receive: u64,
 }
 
 impl Receipt {
     pub(crate) fn to_handle(self, queue: &str) -> String {
-        URL_SAFE_NO_PAD.encode(format!("{queue} {} {} {}", self.place, self.id, self.receive))
+        URL_SAFE_NO_PAD.encode(format!("{queue} {} {} {}", self.number, self.id, self.receive))
     }
 
     /// Parses a handle. A handle of another queue gets the same refusal as a handle that was never issued.
@@ -30,10 +30,10 @@ fn read(handle: &str, queue: &str) -> Option<Receipt> {
     if words.next()? != queue {
         return None;
     }
-    let place = words.next()?.parse().ok()?;
+    let number = words.next()?.parse().ok()?;
     let id = words.next()?.parse().ok()?;
     let receive = words.next()?.parse().ok()?;
-    words.next().is_none().then_some(Receipt { place, id, receive })
+    words.next().is_none().then_some(Receipt { number, id, receive })
 }
 
 #[cfg(test)]
@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn handle_is_valid_only_for_its_own_queue() {
         let receipt = Receipt {
-            place: 7,
+            number: 7,
             id: Uuid::from_u128(9),
             receive: 3,
         };

@@ -174,10 +174,10 @@ async fn calls_are_numbered_by_caller_across_services() {
     let other = harness::s3_as(&aws, harness::credentials("other"));
     other.list_buckets().send().await.unwrap();
     harness::sqs(&aws).list_queues().send().await.unwrap();
-    let seen = script.numbers.lock().unwrap().clone();
+    let numbers = script.numbers.lock().unwrap().clone();
     let caller = |name: &str| Some(name.to_owned());
     assert_eq!(
-        seen,
+        numbers,
         [
             (caller("test-caller"), 1),
             (caller("other"), 1),
@@ -191,17 +191,17 @@ async fn calls_are_numbered_by_caller_across_services() {
 /// Waits for `go_on`, even after its caller has disconnected.
 #[derive(Clone, Default)]
 struct Patient {
-    asked: Arc<Notify>,
+    arrival: Arc<Notify>,
     go_on: Arc<Notify>,
-    done: Arc<Notify>,
+    end: Arc<Notify>,
 }
 
 #[async_trait::async_trait]
 impl Interceptor for Patient {
     async fn before(&self, _: &Call) -> Verdict {
-        self.asked.notify_one();
+        self.arrival.notify_one();
         self.go_on.notified().await;
-        self.done.notify_one();
+        self.end.notify_one();
         Verdict::Drop
     }
 }
@@ -212,12 +212,12 @@ async fn interceptor_finishes_after_the_caller_disconnects() {
     let aws = harness::start_intercepted(patient.clone()).await;
     let client = harness::dynamodb(&aws);
     let call = tokio::spawn(async move { client.list_tables().send().await.is_ok() });
-    patient.asked.notified().await;
+    patient.arrival.notified().await;
     call.abort();
     assert!(call.await.unwrap_err().is_cancelled());
     patient.go_on.notify_one();
-    let done = tokio::time::timeout(Duration::from_secs(20), patient.done.notified());
-    done.await.expect("the interceptor was cut off");
+    let end = tokio::time::timeout(Duration::from_secs(20), patient.end.notified());
+    end.await.expect("the interceptor was cut off");
     aws.shutdown().await.unwrap();
 }
 

@@ -4,23 +4,23 @@ use crate::harness;
 use sandbox_aws::{Call, Observer, SECRET_ACCESS_KEY, Service};
 use std::sync::{Arc, Mutex};
 
-type Seen = Arc<Mutex<Vec<(Service, String, Option<String>)>>>;
+type ObservedCalls = Arc<Mutex<Vec<(Service, String, Option<String>)>>>;
 
-fn collecting_observer() -> (Seen, Observer) {
-    let seen = Seen::default();
-    let writer = seen.clone();
+fn collecting_observer() -> (ObservedCalls, Observer) {
+    let calls = ObservedCalls::default();
+    let writer = calls.clone();
     let observer: Observer = Arc::new(move |call: &Call| {
         writer
             .lock()
             .unwrap()
             .push((call.service, call.operation.clone(), call.access_key_id.clone()));
     });
-    (seen, observer)
+    (calls, observer)
 }
 
 #[tokio::test]
 async fn observer_receives_service_operation_and_key_of_every_call() {
-    let (seen, observer) = collecting_observer();
+    let (calls, observer) = collecting_observer();
     let aws = harness::start_with(None, Some(observer)).await;
     aws.create_bucket("records").await.unwrap();
     harness::dynamodb(&aws).list_tables().send().await.unwrap();
@@ -47,7 +47,7 @@ async fn observer_receives_service_operation_and_key_of_every_call() {
         (Service::S3, "PutObject".to_owned(), Some("record-fetch".to_owned())),
         (Service::Sqs, "PurgeQueue".to_owned(), caller),
     ];
-    assert_eq!(*seen.lock().unwrap(), expected);
+    assert_eq!(*calls.lock().unwrap(), expected);
     aws.shutdown().await.unwrap();
 }
 

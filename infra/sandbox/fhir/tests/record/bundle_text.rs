@@ -170,12 +170,12 @@ fn entry_keeps_its_full_url_or_gets_a_derived_one() {
     const UUID: &str = "0198a0e1-0000-7000-8000-000000000001";
     let entry =
         |url: &str, kind: &str, id: &str| format!(r#"{{{url}"resource":{{"resourceType":"{kind}","id":"{id}"}}}}"#);
-    let kept = entry(r#""fullUrl":"https:\/\/a.test/Patient/1","#, "Patient", "1");
+    let own = entry(r#""fullUrl":"https:\/\/a.test/Patient/1","#, "Patient", "1");
     let (derived, named) = (entry("", "Condition", UUID), entry("", "Condition", "c.1"));
     // The `fullUrl` from the id of `taken` belongs to `derived`. The one of `odd` is not a string, so it is ignored.
     let (taken, odd) = (entry("", "Procedure", UUID), entry(r#""fullUrl":7,"#, "Goal", "g-1"));
     let (nameless, before) = (r#"{"resource":{"resourceType":"Goal"}}"#, entry("", "Goal", "c.1"));
-    let record = record_of(&[&kept, &derived, &named, &taken, &odd, nameless, &before]);
+    let record = record_of(&[&own, &derived, &named, &taken, &odd, nameless, &before]);
     let expected = [
         (json!("https://a.test/Patient/1"), json!("1")),
         (json!(format!("urn:uuid:{UUID}")), json!(UUID)),

@@ -143,9 +143,9 @@ proptest! {
     fn complementary_date_filters_keep_each_dated_resource_once(input in bundle(), year in 1900_i16..2100) {
         let record = Arc::new(split(input.as_bytes()).unwrap());
         let (before, after) = (Date::new(year - 1, 12, 31).unwrap(), Date::new(year, 1, 1).unwrap());
-        let count_kept = |filter: RecordFilter| bundle_text(Arc::clone(&record), &Source::ALL, &filter).total();
-        let until = count_kept(RecordFilter { date_to: Some(before), ..RecordFilter::default() });
-        let since = count_kept(RecordFilter { date_from: Some(after), ..RecordFilter::default() });
+        let count_resources = |filter: RecordFilter| bundle_text(Arc::clone(&record), &Source::ALL, &filter).total();
+        let until = count_resources(RecordFilter { date_to: Some(before), ..RecordFilter::default() });
+        let since = count_resources(RecordFilter { date_from: Some(after), ..RecordFilter::default() });
         let undated = record.resources().filter(|resource| sandbox_fhir::resource_date(resource).is_none()).count();
         // A date covers at most one calendar year, so it never overlaps both ranges.
         prop_assert_eq!(until + since, record.len() + undated);

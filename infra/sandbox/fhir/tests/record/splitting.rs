@@ -44,7 +44,7 @@ fn text_is_kept_to_the_byte() {
     let record = split(input.as_bytes()).unwrap();
     assert_eq!(multiset(record_texts(&record)), multiset(resource_texts(&input)));
     let all = record_texts(&record).concat();
-    for kept in [
+    for part in [
         r#""value": 70.0,"#,
         r#"{"value": 1e2}"#,
         "1.50E+2",
@@ -62,8 +62,8 @@ fn text_is_kept_to_the_byte() {
         r#"\"two views\" \\ lateral"#,
         r#"{"id":"organization-1","name":"#,
     ] {
-        assert!(all.contains(kept), "{kept} was rewritten");
-        assert!(input.contains(kept), "{kept} is not in the fixture");
+        assert!(all.contains(part), "{part} was rewritten");
+        assert!(input.contains(part), "{part} is not in the fixture");
     }
 }
 

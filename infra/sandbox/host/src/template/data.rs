@@ -206,7 +206,7 @@ fn key_attribute(node: &Node<'_>, types: &[(String, String)]) -> Result<KeyAttri
     let attribute_type = types
         .iter()
         .find(|(defined, _)| *defined == name)
-        .map(|(_, letter)| letter.clone());
+        .map(|(_, kind)| kind.clone());
     let attribute_type =
         attribute_type.ok_or_else(|| node.error(format!("`{name}` is not among the AttributeDefinitions")))?;
     Ok(KeyAttribute {

@@ -151,11 +151,11 @@ fn binary(resource: &Resource<'_>) -> Result<String, TemplateError> {
 
 fn kebab_case(name: &str) -> String {
     let mut kebab = String::new();
-    for letter in name.chars() {
-        if letter.is_uppercase() && !kebab.is_empty() {
+    for character in name.chars() {
+        if character.is_uppercase() && !kebab.is_empty() {
             kebab.push('-');
         }
-        kebab.extend(letter.to_lowercase());
+        kebab.extend(character.to_lowercase());
     }
     kebab
 }

@@ -172,8 +172,8 @@ async fn function_failure_gets_the_body_of_api_gateway() {
 #[tokio::test]
 async fn gateway_timeout_leaves_the_function_running() {
     let api = Api::start().await;
-    let done = api.test.file("gate");
-    let command = json!({ "waitFor": done });
+    let gate = api.test.file("gate");
+    let command = json!({ "waitFor": gate });
     let request = api.request(Method::POST, "/v1/fast").json(&command);
     // This call starts the process, because a cold start may outlast the timeout of `/v1/fast`.
     assert_eq!(api.hook(json!({})).await.status(), StatusCode::OK);
@@ -183,7 +183,7 @@ async fn gateway_timeout_leaves_the_function_running() {
         (503, json!({ "message": "Service Unavailable" }))
     );
     assert_eq!(api.test.host.in_flight(), 1);
-    std::fs::write(done, "").unwrap();
+    std::fs::write(gate, "").unwrap();
     patiently("the function", api.test.host.idle()).await;
     let table = api.test.host.process_table();
     assert_eq!((table.len(), table[0].invocations.len()), (1, 2));
@@ -280,10 +280,10 @@ async fn invalid_host_is_refused_and_forwarded_headers_replaced() {
 #[tokio::test]
 async fn token_route_issues_tokens_for_other_subjects() {
     let api = Api::start().await;
-    let asked = api
+    let request = api
         .request(Method::GET, "/token?subject=p2")
         .header("origin", "https://app.example");
-    let answer = asked.send().await.unwrap();
+    let answer = request.send().await.unwrap();
     assert_eq!(answer.headers()["access-control-allow-origin"], "https://app.example");
     let token = answer.json::<Value>().await.unwrap()["access_token"]
         .as_str()

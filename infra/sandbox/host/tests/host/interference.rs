@@ -30,9 +30,9 @@ fn exited(result: &Result<Value, InvokeError>) -> bool {
 #[tokio::test]
 async fn kill_before_an_invocation_prevents_its_effect() {
     let test = interfered(Interference::KillBefore).await;
-    let done = test.file("done");
-    assert!(exited(&test.host.invoke(ECHO, json!({ "touch": done })).await));
-    assert!(!done.exists());
+    let effect = test.file("done");
+    assert!(exited(&test.host.invoke(ECHO, json!({ "touch": effect })).await));
+    assert!(!effect.exists());
     assert_eq!(test.host.invoke(ECHO, json!({ "a": 1 })).await, Ok(json!({ "a": 1 })));
     assert_eq!(test.host.interference_counts(), [("killed_before", 1)].into());
     let counts = test.host.process_counts()[ECHO];
@@ -43,9 +43,9 @@ async fn kill_before_an_invocation_prevents_its_effect() {
 #[tokio::test]
 async fn kill_after_an_invocation_keeps_its_effect_and_fails_it() {
     let test = interfered(Interference::KillAfter).await;
-    let done = test.file("done");
-    assert!(exited(&test.host.invoke(ECHO, json!({ "touch": done })).await));
-    assert!(done.exists());
+    let effect = test.file("done");
+    assert!(exited(&test.host.invoke(ECHO, json!({ "touch": effect })).await));
+    assert!(effect.exists());
     assert_eq!(test.host.invoke(ECHO, json!({ "a": 1 })).await, Ok(json!({ "a": 1 })));
     assert_eq!(test.host.interference_counts(), [("killed_after", 1)].into());
     let counts = test.host.process_counts()[ECHO];

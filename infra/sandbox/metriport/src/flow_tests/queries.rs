@@ -57,9 +57,9 @@ fn sources_complete_one_by_one_with_a_webhook_each() {
     assert_eq!(events[0]["meta"]["data"], json!({ "runId": "r-1" }));
     assert_eq!(world.read_network_query(&id).unwrap()["status"], "processing");
     world.advance(at(500));
-    let done = world.read_network_query(&id).unwrap();
-    assert_eq!(done["status"], "completed");
-    assert_eq!(done["sources"][2]["completedAt"], json!(at(500)));
+    let query = world.read_network_query(&id).unwrap();
+    assert_eq!(query["status"], "completed");
+    assert_eq!(query["sources"][2]["completedAt"], json!(at(500)));
     assert_eq!(
         world
             .read_network_query("0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d")
@@ -80,9 +80,9 @@ fn pharmacy_of_silas_fails_without_a_webhook() {
         .map(|event| text(&event["meta"]["type"]).to_owned())
         .collect();
     assert_eq!(types, ["network-query.hie", "network-query.lab"]);
-    let seen = world.read_network_query(text(&started["requestId"])).unwrap();
+    let query = world.read_network_query(text(&started["requestId"])).unwrap();
     assert_eq!(
-        (&seen["status"], &seen["sources"][1]["status"]),
+        (&query["status"], &query["sources"][1]["status"]),
         (&json!("partial"), &json!("failed"))
     );
 }

@@ -27,10 +27,10 @@ fn consolidated_queries_run_in_order_and_equal_ones_share() {
     let second = sent(&mut world).remove(0);
     let content = &second["patients"][0]["bundle"]["entry"][0]["resource"]["content"];
     assert_eq!(content[0]["attachment"]["contentType"], "application/pdf");
-    let seen = world
+    let query = world
         .read_consolidated(&patient_id, text(&pdf_query["requestId"]))
         .unwrap();
-    assert_eq!(seen["status"], "completed");
+    assert_eq!(query["status"], "completed");
     assert_eq!(
         world.list_consolidated(&patient_id).unwrap()["queries"]
             .as_array()

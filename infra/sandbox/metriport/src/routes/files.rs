@@ -54,11 +54,11 @@ impl IntoResponse for FileRefusal {
 
 /// The Bundle uncompressed, with its length.
 async fn plain(view: View) -> Response {
-    let measured = tokio::task::spawn_blocking(move || {
+    let task = tokio::task::spawn_blocking(move || {
         let bundle = view.bundle();
         (bundle.content_length(), bundle)
     });
-    let Ok((length, bundle)) = measured.await else {
+    let Ok((length, bundle)) = task.await else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     let body = chunked(move |chunks| {

@@ -211,8 +211,8 @@ async fn given_record_reaches_the_patient_byte_for_byte() {
         .text()
         .await
         .unwrap();
-    for kept in [r#""value":1.50"#, r#""caf\u00e9""#, r#""id":"p""#] {
-        assert!(text.contains(kept), "{kept}");
+    for part in [r#""value":1.50"#, r#""caf\u00e9""#, r#""id":"p""#] {
+        assert!(text.contains(part), "{part}");
     }
     bench.stop().await;
 }

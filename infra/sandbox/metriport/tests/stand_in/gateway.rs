@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::bench::{Bench, options, patient_body};
 
-async fn said(answer: Response) -> (u16, String) {
+async fn read_answer(answer: Response) -> (u16, String) {
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
@@ -15,7 +15,7 @@ async fn gateway_requires_an_api_key_and_then_a_route() {
     let bench = Bench::start(options()).await;
     let forbidden = (403, r#"{"message":"Forbidden"}"#.to_owned());
     let bare = bench.client.get(bench.url("/settings")).send().await.unwrap();
-    assert_eq!(said(bare).await, forbidden);
+    assert_eq!(read_answer(bare).await, forbidden);
     let wrong = bench
         .client
         .get(bench.url("/settings"))
@@ -23,27 +23,27 @@ async fn gateway_requires_an_api_key_and_then_a_route() {
         .send()
         .await
         .unwrap();
-    assert_eq!(said(wrong).await, forbidden);
+    assert_eq!(read_answer(wrong).await, forbidden);
     assert_eq!(
-        said(bench.client.get(bench.url("/nowhere")).send().await.unwrap()).await,
+        read_answer(bench.client.get(bench.url("/nowhere")).send().await.unwrap()).await,
         forbidden
     );
     let wrong_method = bench.client.delete(bench.url("/settings")).send().await.unwrap();
-    assert_eq!(said(wrong_method).await, forbidden);
+    assert_eq!(read_answer(wrong_method).await, forbidden);
     let not_found = (404, r#"{"message":"Not Found"}"#.to_owned());
-    assert_eq!(said(bench.get("/medical/v1/settings").await).await, not_found);
+    assert_eq!(read_answer(bench.get("/medical/v1/settings").await).await, not_found);
     assert_eq!(
-        said(bench.post("/medical/v1/network/query/x", &json!({})).await).await,
+        read_answer(bench.post("/medical/v1/network/query/x", &json!({})).await).await,
         not_found
     );
     assert_eq!(bench.get("/settings").await.status(), 200);
     let calls = bench.stand_in.calls();
-    let seen: Vec<_> = calls
+    let rows: Vec<_> = calls
         .iter()
         .map(|call| (call.route, call.status, call.user_agent.as_str()))
         .collect();
     assert_eq!(
-        (seen[0], seen[4]),
+        (rows[0], rows[4]),
         (("/settings", Some(403), "bench/1"), ("*", Some(404), "bench/1"))
     );
     bench.stop().await;
@@ -207,7 +207,7 @@ async fn daily_quota_is_refused_in_the_gateway_form() {
         assert_eq!(bench.get("/settings").await.status(), 200);
     }
     assert_eq!(
-        said(bench.get("/settings").await).await,
+        read_answer(bench.get("/settings").await).await,
         (429, r#"{"message":"Limit Exceeded"}"#.to_owned())
     );
     bench.stop().await;

@@ -17,7 +17,7 @@ struct Once {
     failure: Option<Failure>,
     before: Option<Passage>,
     after: Option<Passage>,
-    seen: Mutex<Vec<(Operation, u64, u64, String)>>,
+    calls: Mutex<Vec<(Operation, u64, u64, String)>>,
 }
 
 impl Once {
@@ -30,7 +30,7 @@ impl Once {
 impl Interceptor for Once {
     fn decide(&self, call: &CallInfo) -> Option<Failure> {
         let (ordinal, caller_ordinal, agent) = (call.ordinal, call.caller_ordinal, call.user_agent.clone());
-        self.seen
+        self.calls
             .lock()
             .unwrap()
             .push((call.operation, ordinal, caller_ordinal, agent));
@@ -184,10 +184,10 @@ async fn calls_are_numbered_by_operation_and_by_caller() {
     bench.get("/settings").await;
     let other = bench.get_request("/settings").header("user-agent", "other/1");
     other.send().await.unwrap();
-    let seen: Vec<_> = once.seen.lock().unwrap().clone();
+    let calls: Vec<_> = once.calls.lock().unwrap().clone();
     let agent = |name: &str| name.to_owned();
     assert_eq!(
-        seen,
+        calls,
         [
             (Operation::CreatePatient, 1, 1, agent("bench/1")),
             (Operation::ReadSettings, 1, 2, agent("bench/1")),
@@ -201,17 +201,17 @@ async fn calls_are_numbered_by_operation_and_by_caller() {
 /// Waits for permission to continue, even if the caller no longer waits.
 #[derive(Default)]
 struct Patient {
-    asked: Notify,
+    arrival: Notify,
     go_on: Notify,
-    done: Notify,
+    end: Notify,
 }
 
 #[async_trait::async_trait]
 impl Interceptor for Patient {
     async fn before(&self, _: &CallInfo) -> Passage {
-        self.asked.notify_one();
+        self.arrival.notify_one();
         self.go_on.notified().await;
-        self.done.notify_one();
+        self.end.notify_one();
         Passage::Drop
     }
 }
@@ -221,12 +221,12 @@ async fn interceptor_runs_to_its_end_after_the_caller_disconnects() {
     let patient = Arc::new(Patient::default());
     let bench = Bench::start(planned(patient.clone())).await;
     let call = tokio::spawn(bench.get_request("/settings").send());
-    patient.asked.notified().await;
+    patient.arrival.notified().await;
     call.abort();
     assert!(call.await.unwrap_err().is_cancelled());
     patient.go_on.notify_one();
-    let done = tokio::time::timeout(Duration::from_secs(20), patient.done.notified());
-    done.await.expect("the interceptor was cut off");
+    let end = tokio::time::timeout(Duration::from_secs(20), patient.end.notified());
+    end.await.expect("the interceptor was cut off");
     bench.stop().await;
 }
 

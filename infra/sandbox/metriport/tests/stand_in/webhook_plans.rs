@@ -9,12 +9,12 @@ use crate::bench::{Bench, options};
 
 const HIE: &str = "network-query.hie";
 
-type Seen = Arc<Mutex<Vec<DeliveryInfo>>>;
+type Deliveries = Arc<Mutex<Vec<DeliveryInfo>>>;
 
 /// Applies `decision` to the first delivery of the HIE source's event and delivers everything else.
-async fn bench(decision: DeliveryDecision) -> (Bench, Seen) {
-    let seen = Seen::default();
-    let notes = seen.clone();
+async fn bench(decision: DeliveryDecision) -> (Bench, Deliveries) {
+    let deliveries = Deliveries::default();
+    let notes = deliveries.clone();
     let plan = move |delivery: &DeliveryInfo| {
         notes.lock().unwrap().push(delivery.clone());
         match (delivery.event_type.as_str(), delivery.attempt) {
@@ -29,7 +29,7 @@ async fn bench(decision: DeliveryDecision) -> (Bench, Seen) {
     let bench = Bench::ready(StandInOptions { faults, ..options() }).await;
     let patient_id = bench.patient("Nora").await;
     bench.treatment(&patient_id, json!({ "runId": "run-1" })).await;
-    (bench, seen)
+    (bench, deliveries)
 }
 
 /// The types of the next webhooks, sorted.
@@ -55,7 +55,7 @@ async fn logged(bench: &Bench, count: usize) {
 
 #[tokio::test]
 async fn lost_webhook_counts_as_failed_until_its_replay() {
-    let (mut bench, seen) = bench(DeliveryDecision::Drop).await;
+    let (mut bench, deliveries) = bench(DeliveryDecision::Drop).await;
     assert_eq!(
         types(&mut bench, 2).await,
         ["network-query.lab", "network-query.pharmacy"]
@@ -67,7 +67,7 @@ async fn lost_webhook_counts_as_failed_until_its_replay() {
     assert_eq!(bench.hook().await.event_type(), HIE);
     logged(&bench, 4).await;
     assert_eq!(failed(&bench).await, 0);
-    let attempts: Vec<_> = seen
+    let attempts: Vec<_> = deliveries
         .lock()
         .unwrap()
         .iter()
@@ -75,7 +75,12 @@ async fn lost_webhook_counts_as_failed_until_its_replay() {
         .map(|delivery| (delivery.attempt, delivery.replayed))
         .collect();
     assert_eq!(attempts, [(1, false), (2, true)]);
-    let ordinals: Vec<_> = seen.lock().unwrap().iter().map(|delivery| delivery.ordinal).collect();
+    let ordinals: Vec<_> = deliveries
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|delivery| delivery.ordinal)
+        .collect();
     assert_eq!(ordinals, [1, 2, 3, 4]);
     assert_eq!(bench.stand_in.fault_counts(), [("webhook_dropped", 1)].into());
     bench.stop().await;

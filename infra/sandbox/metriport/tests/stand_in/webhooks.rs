@@ -41,8 +41,8 @@ async fn settings_show_url_key_and_delivery_state() {
             .status(),
         400
     );
-    let kept = bench.post_json("/settings", &json!({ "webhookUrl": "" })).await;
-    assert_eq!(kept["webhookUrl"], bench.hook_url.as_str());
+    let reply = bench.post_json("/settings", &json!({ "webhookUrl": "" })).await;
+    assert_eq!(reply["webhookUrl"], bench.hook_url.as_str());
     assert_ne!(
         bench.stand_in.rotate_webhook_key(),
         settings["webhookKey"].as_str().unwrap()

@@ -131,7 +131,7 @@ fn item_is_kept_until_every_bucket_is_full_again() {
     };
     let (served, shares) = drain(PersonShares::default(), PersonAsk::IdentitySession, &slowest, at(0));
     assert_eq!(served, 100);
-    assert!(shares.full_at(ShareKind::Identity).unwrap() <= slowest.kept_until(at(0)));
+    assert!(shares.full_at(ShareKind::Identity).unwrap() <= slowest.expires_at(at(0)));
 }
 
 proptest! {

@@ -67,7 +67,7 @@ pub struct DayCount {
     /// The count in the table, over all days.
     pub counted: u64,
     /// The count at the stand-in.
-    pub seen: u64,
+    pub upstream: u64,
 }
 
 impl DayCount {
@@ -76,10 +76,10 @@ impl DayCount {
         let until = Instant::now() + bound;
         loop {
             let idle = busy(sandbox).is_empty() && sandbox.host().in_flight() == 0;
-            let seen = u64::try_from(log.len()).unwrap_or(u64::MAX);
+            let upstream = u64::try_from(log.len()).unwrap_or(u64::MAX);
             let counted = counted(sandbox).await?;
-            if (idle && counted == seen) || Instant::now() >= until {
-                return Ok(Self { counted, seen });
+            if (idle && counted == upstream) || Instant::now() >= until {
+                return Ok(Self { counted, upstream });
             }
             sleep(LOOK_EVERY).await;
         }

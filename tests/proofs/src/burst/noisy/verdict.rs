@@ -81,9 +81,9 @@ pub(super) fn breaches(quiet: &RoundFigures, noisy: &RoundFigures, day: DayCount
             format!("other persons were refused {count} times with {code}, but only {before} times in the first round")
         })
     });
-    let day = (day.counted != day.seen).then(|| {
-        let DayCount { counted, seen } = day;
-        format!("the day's count is {counted}, but Metriport saw {seen} calls")
+    let day = (day.counted != day.upstream).then(|| {
+        let DayCount { counted, upstream } = day;
+        format!("the day's count is {counted}, but Metriport saw {upstream} calls")
     });
     let idle = noisy
         .noise
@@ -145,7 +145,7 @@ fn details(report: &NoisyReport) -> Vec<String> {
         format!("  calls to Metriport for the noisy person: {}", calls.join(", ")),
         format!(
             "  the day's count: {}; calls that Metriport saw: {}",
-            report.day.counted, report.day.seen
+            report.day.counted, report.day.upstream
         ),
     ]
 }
@@ -154,7 +154,10 @@ fn details(report: &NoisyReport) -> Vec<String> {
 mod tests {
     use super::*;
 
-    const EQUAL: DayCount = DayCount { counted: 9, seen: 9 };
+    const EQUAL: DayCount = DayCount {
+        counted: 9,
+        upstream: 9,
+    };
 
     fn round(p95_ms: u64, refusals: &[(&str, u64)]) -> RoundFigures {
         let noise = NoiseFigures {
@@ -195,7 +198,10 @@ mod tests {
         assert_eq!(count(&quiet, &round(1_501, &[]), EQUAL), 1);
         assert_eq!(count(&quiet, &round(1_000, &[("upstream_busy", 1)]), EQUAL), 1);
         assert_eq!(count(&quiet, &round(1_000, &[("patient_locked", 2)]), EQUAL), 1);
-        let day = DayCount { counted: 10, seen: 9 };
+        let day = DayCount {
+            counted: 10,
+            upstream: 9,
+        };
         assert_eq!(count(&quiet, &round(1_000, &[]), day), 1);
         let mut unread = round(1_000, &[]);
         unread.failed = [("failed expired".to_owned(), 3)].into();

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use ias::account::{Kept, Rotated, StackSecrets, clear_and_set, client, rotate_webhook_key};
+use ias::account::{Rotated, StackSecret, StackSecrets, clear_and_set, client, rotate_webhook_key};
 use sandbox_machine::Sandbox;
 use sandbox_machine::sandbox::WEBHOOK_PATH;
 use secrecy::SecretString;
@@ -135,7 +135,7 @@ impl<'s> Operator<'s> {
         let new = stand_in.make_api_key().ok_or("the account has two API keys already")?;
         // Stored before the first key is revoked, so that the secret always holds a valid key.
         self.secrets
-            .store(Kept::ApiKey, &SecretString::from(new.as_str()))
+            .store(StackSecret::ApiKey, &SecretString::from(new.as_str()))
             .await?;
         stand_in.revoke_api_key(&self.api_key);
         self.api_key = new;

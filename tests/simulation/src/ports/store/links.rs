@@ -57,15 +57,15 @@ impl RememberMessage for Io {
         Ok(item.and_then(|item| item.seen_message().cloned()))
     }
 
-    async fn remember(&self, seen: &SeenMessage) -> Stored<()> {
-        self.commit(self.seen_write(seen).into_iter().collect()).await
+    async fn remember(&self, message: &SeenMessage) -> Stored<()> {
+        self.commit(self.put_message(message).into_iter().collect()).await
     }
 }
 
 impl BindIdentity for Io {
-    async fn write_verified(&self, owner: &OwnerId, identity: &Identity, seen: &SeenMessage) -> Stored<()> {
+    async fn write_verified(&self, owner: &OwnerId, identity: &Identity, message: &SeenMessage) -> Stored<()> {
         let mut writes = vec![put_identity(owner, identity)];
-        writes.extend(self.seen_write(seen));
+        writes.extend(self.put_message(message));
         self.commit(writes).await
     }
 }

@@ -69,13 +69,18 @@ impl WritePull for Io {
 }
 
 impl WritePullOnce for Io {
-    async fn write_pull_once(&self, owner: &OwnerId, write: PullWrite<'_>, seen: &SeenMessage) -> Stored<()> {
-        self.put_pull_change(owner, write, Some(seen)).await
+    async fn write_pull_once(&self, owner: &OwnerId, write: PullWrite<'_>, message: &SeenMessage) -> Stored<()> {
+        self.put_pull_change(owner, write, Some(message)).await
     }
 }
 
 impl Io {
-    async fn put_pull_change(&self, owner: &OwnerId, write: PullWrite<'_>, seen: Option<&SeenMessage>) -> Stored<()> {
+    async fn put_pull_change(
+        &self,
+        owner: &OwnerId,
+        write: PullWrite<'_>,
+        message: Option<&SeenMessage>,
+    ) -> Stored<()> {
         let (change, pull) = (write.change, &write.change.pull);
         let made = change.record.map(|(id, _)| id);
         let mut writes = vec![
@@ -100,7 +105,7 @@ impl Io {
             let lock = Key::OpenPull(pull.patient.clone());
             writes.extend(self.release(lock, Subject::Pull(pull.id)));
         }
-        writes.extend(seen.and_then(|seen| self.seen_write(seen)));
+        writes.extend(message.and_then(|message| self.put_message(message)));
         self.commit_released(writes).await
     }
 }
@@ -147,8 +152,8 @@ impl WriteRecord for Io {
 }
 
 impl WriteRecordOnce for Io {
-    async fn write_record_once(&self, owner: &OwnerId, write: RecordWrite<'_>, seen: &SeenMessage) -> Stored<()> {
-        self.put_record_change(owner, write, Some(seen)).await
+    async fn write_record_once(&self, owner: &OwnerId, write: RecordWrite<'_>, message: &SeenMessage) -> Stored<()> {
+        self.put_record_change(owner, write, Some(message)).await
     }
 }
 
@@ -157,7 +162,7 @@ impl Io {
         &self,
         owner: &OwnerId,
         write: RecordWrite<'_>,
-        seen: Option<&SeenMessage>,
+        message: Option<&SeenMessage>,
     ) -> Stored<()> {
         let (change, record) = (write.change, &write.change.record);
         let mut writes = vec![put_record(owner, record, record.version - 1)];
@@ -188,7 +193,7 @@ impl Io {
         if change.unlocks {
             writes.extend(self.release(lock, Subject::Record(record.id)));
         }
-        writes.extend(seen.and_then(|seen| self.seen_write(seen)));
+        writes.extend(message.and_then(|message| self.put_message(message)));
         self.commit_released(writes).await
     }
 }

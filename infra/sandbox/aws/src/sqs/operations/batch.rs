@@ -33,7 +33,7 @@ struct Failed {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Done {
+pub(super) struct Success {
     pub(super) id: String,
 }
 
@@ -45,10 +45,10 @@ pub(super) fn check<E: Entry>(entries: &[E]) -> Result<(), Refusal> {
     if entries.len() > ENTRIES_MAX {
         return Err(Refusal::TooManyEntriesInBatchRequest(entries.len()));
     }
-    let mut seen = HashSet::new();
+    let mut ids = HashSet::new();
     for id in entries.iter().map(Entry::id) {
         check_id(id)?;
-        if !seen.insert(id) {
+        if !ids.insert(id) {
             return Err(Refusal::BatchEntryIdsNotDistinct(id.to_owned()));
         }
     }
@@ -74,7 +74,7 @@ pub(super) fn each<E: Entry, T>(entries: Vec<E>, mut one: impl FnMut(E) -> Resul
     for entry in entries {
         let id = entry.id().to_owned();
         match one(entry) {
-            Ok(done) => outcome.successful.push(done),
+            Ok(success) => outcome.successful.push(success),
             Err(refusal) => outcome.failed.push(failed(id, &refusal)),
         }
     }
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn failed_entry_leaves_other_entries_successful() {
         let outcome = each(vec!["good", "bad"], |id| match id {
-            "good" => Ok(Done { id: id.to_owned() }),
+            "good" => Ok(Success { id: id.to_owned() }),
             _ => Err(Refusal::ReceiptHandleIsInvalid),
         });
         let wire = serde_json::to_value(outcome).unwrap();

@@ -58,10 +58,10 @@ pub(super) fn list(broker: &Broker, input: ListInput) -> Result<Listed, Refusal>
 pub(super) fn attributes(broker: &Broker, input: AttributesInput) -> Result<AttributesOutput, Refusal> {
     let name = queue_name(&input.queue_url);
     let all = broker.read(|account| Ok(describe(account.queue(name)?, account.arn(name), ambient::now_ms())))?;
-    if input.attribute_names.iter().any(|asked| asked == "All") {
+    if input.attribute_names.iter().any(|attribute| attribute == "All") {
         return Ok(AttributesOutput { attributes: all });
     }
-    let unknown = |asked: &&String| !all.contains_key(*asked) && !settings::is_known(asked);
+    let unknown = |attribute: &&String| !all.contains_key(*attribute) && !settings::is_known(attribute);
     if let Some(name) = input.attribute_names.iter().find(unknown) {
         return Err(Refusal::InvalidAttributeName(name.clone()));
     }

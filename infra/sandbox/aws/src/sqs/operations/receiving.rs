@@ -117,12 +117,12 @@ fn check_names<'a>(mut names: impl Iterator<Item = &'a String>) -> Result<(), Re
 impl ReceiveInput {
     fn present(&self, delivery: Delivery, queue: &str) -> ReceivedMessage {
         let Delivery { message, receipt } = delivery;
-        let attributes = self.asked_attributes(&message);
+        let attributes = self.requested_attributes(&message);
         ReceivedMessage {
             message_id: message.id.to_string(),
             receipt_handle: receipt.to_handle(queue),
             md5_of_body: digest::of_body(&message.body),
-            attributes: self.asked_system_attributes(&message),
+            attributes: self.requested_system_attributes(&message),
             md5_of_message_attributes: digest::of_attributes(&attributes),
             message_attributes: attributes
                 .into_iter()
@@ -132,28 +132,28 @@ impl ReceiveInput {
         }
     }
 
-    fn asked_system_attributes(&self, message: &Message) -> BTreeMap<&'static str, String> {
-        let is_asked = |name: &str| {
+    fn requested_system_attributes(&self, message: &Message) -> BTreeMap<&'static str, String> {
+        let is_requested = |name: &str| {
             let mut names = self.attribute_names.iter().chain(&self.message_system_attribute_names);
-            names.any(|asked| asked == "All" || asked == name)
+            names.any(|requested| requested == "All" || requested == name)
         };
         system_attributes(message)
             .into_iter()
-            .filter(|(name, _)| is_asked(name))
+            .filter(|(name, _)| is_requested(name))
             .collect()
     }
 
     /// `All` and `.*` select every attribute, `prefix.*` every name with that prefix.
-    fn asked_attributes(&self, message: &Message) -> Attributes {
-        let is_asked = |name: &str| {
+    fn requested_attributes(&self, message: &Message) -> Attributes {
+        let is_requested = |name: &str| {
             self.message_attribute_names
                 .iter()
-                .any(|asked| match asked.strip_suffix(".*") {
+                .any(|pattern| match pattern.strip_suffix(".*") {
                     Some(prefix) => name.starts_with(prefix),
-                    None => asked == "All" || asked == name,
+                    None => pattern == "All" || pattern == name,
                 })
         };
-        let attributes = message.attributes.iter().filter(|(name, _)| is_asked(name));
+        let attributes = message.attributes.iter().filter(|(name, _)| is_requested(name));
         attributes
             .map(|(name, attribute)| (name.clone(), attribute.clone()))
             .collect()

@@ -1,6 +1,6 @@
 //! Settles received messages: `DeleteMessage`, `DeleteMessageBatch` and `ChangeMessageVisibilityBatch`.
 
-use super::batch::{self, Done, Entry, Outcome};
+use super::batch::{self, Entry, Outcome, Success};
 use super::{Nothing, queue_name};
 use crate::ambient;
 use crate::sqs::broker::Broker;
@@ -55,25 +55,25 @@ pub(super) fn delete(broker: &Broker, input: DeleteInput) -> Result<Nothing, Ref
     Ok(Nothing {})
 }
 
-pub(super) fn delete_batch(broker: &Broker, input: BatchInput<DeleteEntry>) -> Result<Outcome<Done>, Refusal> {
+pub(super) fn delete_batch(broker: &Broker, input: BatchInput<DeleteEntry>) -> Result<Outcome<Success>, Refusal> {
     let queue = checked_queue(broker, &input)?;
     Ok(batch::each(input.entries, |entry| {
         delete_one(broker, &queue, &entry.receipt_handle)?;
-        Ok(Done { id: entry.id })
+        Ok(Success { id: entry.id })
     }))
 }
 
 pub(super) fn change_visibility_batch(
     broker: &Broker,
     input: BatchInput<ChangeEntry>,
-) -> Result<Outcome<Done>, Refusal> {
+) -> Result<Outcome<Success>, Refusal> {
     let queue = checked_queue(broker, &input)?;
     Ok(batch::each(input.entries, |entry| {
         let secs = entry.visibility_timeout.ok_or_else(|| {
             Refusal::MissingParameter("The request must contain the parameter VisibilityTimeout.".to_owned())
         })?;
         change_one(broker, &queue, &entry.receipt_handle, secs)?;
-        Ok(Done { id: entry.id })
+        Ok(Success { id: entry.id })
     }))
 }
 

@@ -13,7 +13,8 @@ pub(super) struct Saved {
     created_at_ms: u64,
     modified_at_ms: u64,
     entries: BTreeMap<u64, Entry>,
-    places: u64,
+    #[serde(rename = "places")]
+    last_number: u64,
     receives: u64,
 }
 
@@ -26,10 +27,10 @@ impl From<Saved> for Queue {
             schedule: saved
                 .entries
                 .iter()
-                .map(|(place, entry)| (entry.visible_at_ms, *place))
+                .map(|(number, entry)| (entry.visible_at_ms, *number))
                 .collect(),
             entries: saved.entries,
-            places: saved.places,
+            last_number: saved.last_number,
             receives: saved.receives,
             purged_at_ms: None,
             pace: Pace::default(),

@@ -10,7 +10,7 @@ impl Queue {
     /// receipt deletes nothing and is not an error (SQS API reference, "DeleteMessage"). Returns whether a message was
     /// deleted.
     pub(crate) fn delete(&mut self, receipt: Receipt) -> bool {
-        self.is_latest(receipt) && self.remove(receipt.place).is_some()
+        self.is_latest(receipt) && self.remove(receipt.number).is_some()
     }
 
     /// Makes the message visible `visibility_secs` from now. Refuses a message that was deleted, was received again or
@@ -21,7 +21,7 @@ impl Queue {
         visibility_secs: u32,
         now_ms: u64,
     ) -> Result<(), Refusal> {
-        let held = self.entries.get(&receipt.place).filter(|_| self.is_latest(receipt));
+        let held = self.entries.get(&receipt.number).filter(|_| self.is_latest(receipt));
         let Some(Entry {
             visible_at_ms,
             hold: Hold::Flight { since_ms, .. },
@@ -43,15 +43,15 @@ impl Queue {
                 "Total VisibilityTimeout for the message is beyond the limit [{VISIBILITY_SECS_MAX} seconds]"
             )));
         }
-        if let Some(mut entry) = self.remove(receipt.place) {
+        if let Some(mut entry) = self.remove(receipt.number) {
             entry.visible_at_ms = until_ms;
-            self.insert_at(receipt.place, entry);
+            self.insert_at(receipt.number, entry);
         }
         Ok(())
     }
 
     fn is_latest(&self, receipt: Receipt) -> bool {
-        self.entries.get(&receipt.place).is_some_and(|entry| {
+        self.entries.get(&receipt.number).is_some_and(|entry| {
             let same_receive = matches!(entry.hold, Hold::Flight { receive, .. } if receive == receipt.receive);
             same_receive && entry.message.id == receipt.id
         })

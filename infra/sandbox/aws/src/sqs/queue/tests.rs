@@ -226,8 +226,8 @@ impl Checked {
             Step::Wait { millis } => self.now_ms += millis,
         }
         let depths = self.queue.depths(self.now_ms);
-        let kept = depths.visible + depths.in_flight + depths.delayed;
-        assert_eq!(kept + self.deleted + self.dead, self.sent as usize);
+        let remaining = depths.visible + depths.in_flight + depths.delayed;
+        assert_eq!(remaining + self.deleted + self.dead, self.sent as usize);
     }
 
     fn send(&mut self, delay_secs: u32) {

@@ -190,10 +190,10 @@ fn queues_are_read_with_their_redrive_and_defaults() {
 #[test]
 fn tables_are_read_with_their_keys_and_indexes() {
     let stack = stack();
-    let key = |name: &str, role, letter: &str| KeyAttribute {
+    let key = |name: &str, role, attribute_type: &str| KeyAttribute {
         name: name.to_owned(),
         role,
-        attribute_type: letter.to_owned(),
+        attribute_type: attribute_type.to_owned(),
     };
     let table = &stack.tables[0];
     assert_eq!(

@@ -35,7 +35,7 @@ impl TestApp {
     }
 
     /// Waits until a metric has this many values, and returns them.
-    pub async fn until_measured(&self, name: &str, dimensions: &[(&str, &str)], count: usize) -> Vec<f64> {
+    pub async fn until_metric(&self, name: &str, dimensions: &[(&str, &str)], count: usize) -> Vec<f64> {
         until(&format!("{name} {dimensions:?} has {count} values"), async || {
             let values = self.metric_values(name, dimensions);
             (values.len() >= count).then_some(values)
