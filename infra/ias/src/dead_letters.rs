@@ -30,8 +30,8 @@ pub enum DeadLettersCommand {
     /// Count dead letters by queue and reason. While they are counted, SQS hides them from others, for two minutes at
     /// most.
     List(ListArgs),
-    /// Send dead letters back to the queue they came from. A letter that was sent but not deleted is sent again, which
-    /// is harmless.
+    /// Send dead letters back to the queue they came from. A dead letter that was sent but not deleted is sent again,
+    /// which is harmless.
     Redrive(RedriveArgs),
 }
 

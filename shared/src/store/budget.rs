@@ -1,7 +1,7 @@
 //! The items of the rate budget: the next planned start (see [`Pace`]), the held places, and the day's count of calls.
 //!
-//! One conditional update takes a planned time, a place or a call. If the condition fails, DynamoDB returns the stored item,
-//! and the next attempt decides with that item. All functions write these few items, so the number of attempts is
+//! One conditional update takes a planned time, a place or a call. If the condition fails, DynamoDB returns the stored
+//! item, and the next attempt decides with that item. All functions write these few items, so the number of attempts is
 //! limited. If all of them fail, the result is [`Took::No`].
 
 use std::str::FromStr;
@@ -87,8 +87,8 @@ impl TakeSlot for Table {
     async fn take_slot(&self, budget: Budget, pace: &Pace, now: Time, latest: Time) -> Result<Took<Time>> {
         let (last, mut known) = (pace.planned_for(latest), None);
         for _ in 0..TRIES {
-            // Usually the stored time has passed or does not exist. The call is then planned for `now`, and this one write
-            // takes it.
+            // Usually the stored time has passed or does not exist. The call is then planned for `now`, and this one
+            // write takes it.
             if known.is_none_or(|next| next < now) {
                 let begin = self
                     .update_item_of(keys::budget(budget))

@@ -93,8 +93,8 @@ pub(super) fn replays() -> Key {
     key("REPLAYS".to_owned(), "STATE")
 }
 
-/// The item of a budget: its places and, for starts of network queries, the next planned start. IAM policies name each budget by
-/// its key.
+/// The item of a budget: its places and, for starts of network queries, the next planned start. IAM policies name each
+/// budget by its key.
 pub(super) fn budget(budget: Budget) -> Key {
     key(format!("BUDGET#{}", budget.name()), "STATE")
 }

@@ -98,7 +98,7 @@ async fn replies_and_logs_leak_nothing_when_everything_fails() {
     watched.canaries.add("subject", SUBJECT);
     watched.canaries.add("sent by hand", BY_HAND);
     let log = app.log();
-    for (place, texts) in [("the log", &log), ("what callers were told", &watched.replies)] {
+    for (place, texts) in [("the log", &log), ("the replies", &watched.replies)] {
         watched.canaries.assert_absent(place, texts);
         links.assert_absent(place, texts);
     }

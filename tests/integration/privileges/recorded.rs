@@ -28,7 +28,7 @@ const BY_SERVICES: [(&str, &str, &str); 4] = [
     (
         "kms:",
         "arn:aws:kms:us-east-1:000000000000:key/DataKey",
-        "the services that keep the data use its key for whoever reads or writes",
+        "the services that keep the data use its key for each principal that reads or writes",
     ),
     ("logs:", "*", "Lambda writes the function's logs"),
     ("xray:", "*", "Lambda writes the function's traces"),

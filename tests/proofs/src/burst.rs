@@ -147,12 +147,12 @@ async fn play(sandbox: &Sandbox, options: BurstOptions) -> Result<BurstReport, S
     progress.clear();
     let stats = sandbox.stand_in().stats();
     report.starts = stats.calls(Operation::StartNetworkQuery);
-    report.limited = stats.limited();
-    if stats.too_many_requests() > 0 {
-        report.breaches.push(format!(
-            "Metriport's limits refused {} calls",
-            stats.too_many_requests()
-        ));
+    report.limited = stats.too_many_requests();
+    if report.limited > 0 {
+        let refused = report.limited;
+        report
+            .breaches
+            .push(format!("Metriport's limits refused {refused} calls"));
     }
     let completed: usize = report.rounds.iter().map(|round| round.completed).sum();
     if usize::try_from(report.starts).is_ok_and(|starts| starts != completed) {

@@ -53,7 +53,7 @@ pub(crate) fn gone() -> String {
 
 pub(crate) fn wrong_code(tries_left: u8) -> String {
     let tries = if tries_left == 1 { "try" } else { "tries" };
-    format!("That code is not right. {tries_left} {tries} left.")
+    format!("The code is wrong. {tries_left} {tries} left.")
 }
 
 fn form(confirm: &str) -> String {

@@ -17,10 +17,10 @@ const START_MARGIN: Duration = Duration::from_secs(5);
 /// Plans calls at equal distances. The table stores one time, `next`: the next free time of the plan. A call that takes
 /// this time moves `next` on by [`Pace::spacing`]. A planned time is never in the past.
 ///
-/// Let `n` be nine tenths of the limit and `a` a tenth of `n`. A call may be made up to `a` spacings before its planned time,
-/// so that the first few calls after a quiet time do not wait. A call planned for `v` is made in
-/// `[v - a * spacing, v + JITTER]` and then takes up to `TRAVEL` to arrive. Planned times are at least one spacing apart. A
-/// window thus holds at most `(60 s + JITTER + TRAVEL) / spacing + a + 1` calls, rounded down.
+/// Let `n` be nine tenths of the limit and `a` a tenth of `n`. A call may be made up to `a` spacings before its planned
+/// time, so that the first few calls after a quiet time do not wait. A call planned for `v` is made in
+/// `[v - a * spacing, v + JITTER]` and then takes up to `TRAVEL` to arrive. Planned times are at least one spacing
+/// apart. A window thus holds at most `(60 s + JITTER + TRAVEL) / spacing + a + 1` calls, rounded down.
 ///
 /// The spacing is the least whole number of milliseconds for which a window holds at most `n` calls. A call that is
 /// made in time thus finds a free place (see [`super::Places`]). In the long run, the plan allows `60 / 64 * (n - a)`
@@ -84,8 +84,8 @@ impl Pace {
     #[must_use]
     pub fn retry_at(&self, next: Time, now: Time, latest: Time) -> Time {
         let last = self.planned_for(latest);
-        // If `next` is early enough, the request failed because other processes took earlier times first. It can soon be
-        // repeated.
+        // If `next` is early enough, the request failed because other processes took earlier times first. It can soon
+        // be repeated.
         now.plus(if next > last { last.until(next) } else { self.spacing })
     }
 }

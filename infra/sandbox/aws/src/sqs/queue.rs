@@ -35,7 +35,8 @@ pub(crate) struct Queue {
     pub(crate) created_at_ms: u64,
     pub(crate) modified_at_ms: u64,
     entries: BTreeMap<u64, Entry>,
-    /// `(visible_at_ms, number)` of every entry; `number` is its key in `entries`. The next entry to receive comes first.
+    /// `(visible_at_ms, number)` of every entry, where `number` is its key in `entries`. The next entry to receive is
+    /// the first.
     #[serde(skip_serializing)]
     schedule: BTreeSet<(u64, u64)>,
     #[serde(rename = "places")]

@@ -53,9 +53,6 @@ pub(super) async fn keep_saving(broker: Arc<Broker>, path: PathBuf, stop: watch:
 
 pub(super) fn save(broker: &Broker, path: &Path) -> Result<(), Error> {
     let saved = broker.read(|account| serde_json::to_value(account));
-    let saved = saved.map_err(|source| Error::Damaged {
-        path: path.to_owned(),
-        source,
-    })?;
+    let saved = saved.map_err(|error| data_dir::failed(path, error.into()))?;
     data_dir::save(path, &saved)
 }

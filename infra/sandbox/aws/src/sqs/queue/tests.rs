@@ -101,7 +101,7 @@ fn stale_receipt_deletes_nothing() {
 }
 
 #[test]
-fn latest_receipt_deletes_the_message() {
+fn deleted_message_is_not_received_again() {
     let mut queue = queue_with(1);
     let delivery = receive_one(&mut queue, NOW).unwrap();
     assert!(queue.delete(delivery.receipt));
