@@ -259,6 +259,7 @@ REFUSED = [
     ({"MetriportBaseUrl": "https://metriport.example.com", "RecordLinkHosts": "any-s3-bucket"}, "sandbox"),
     ({"CreateUserPool": "false", "JwtIssuer": ""}, "JwtIssuer"),
     ({"CreateUserPool": "true", "JwtIssuer": "https://issuer.example.com"}, "JwtIssuer"),
+    ({"CreateUserPool": "true", "JwtAudience": "app"}, "JwtAudience"),
     ({"CreateUserPool": "true", "RequiredAmr": "mfa"}, "leave RequiredAmr"),
     ({"CreateUserPool": "true", "RequiredAcr": "c1", "AcceptAnySignIn": "false"}, "leave RequiredAmr"),
     ({"CreateUserPool": "true", "AssuranceClaims": "acr=acrs"}, "AssuranceClaims"),
