@@ -113,7 +113,7 @@ fn show(args: &PullArgs, puller: &Puller, pulls: [&Fetched; 2], pace: Pace) -> R
     }
     let (took, own) = (time(pace.took), time(pace.own));
     say(&format!(
-        "\nThe second pull took {took}; ordinary networks alone take {own} here ({:.2} times).",
+        "\nThe second pull took {took}, {:.2} times the {own} that the simulated networks take.",
         pace.ratio()
     ));
     Ok(())

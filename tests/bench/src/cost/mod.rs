@@ -115,7 +115,8 @@ fn calls(few: &[Tally], many: &[Tally]) -> Table {
     let mut table = Table {
         name: "cost-calls",
         caption: format!(
-            "Calls of one pull with all its polls: fewest and most of {PULLS} pulls, with as many people in DynamoDB.",
+            "Calls of one pull with all its polls: fewest and most of {PULLS} pulls. DynamoDB holds the items of 100 or \
+             100,000 people.",
         ),
         columns: "call | 100 people | 100,000 people | DynamoDB units",
         ..Table::default()
