@@ -8,7 +8,7 @@ use shared::domain::{OwnerId, PullId, RecordId, SourceKind, SourceStatus, Time};
 use shared::edge::http::{Code, Next, Problem};
 use shared::store::{ListPulls, ReadPull, TimelineEntry};
 
-/// Most pulls that a list shows.
+/// Maximum number of pulls that a list shows.
 const LIST_MAX: i32 = 50;
 
 /// One pull.

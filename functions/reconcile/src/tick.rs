@@ -10,10 +10,10 @@ use shared::ports::Clock;
 use shared::queue::SendAdvance;
 use shared::store::{Due, ReadDue};
 
-/// Most items that one tick reads of one shard.
+/// Maximum number of items that one tick reads from one shard.
 const READ_MAX: i32 = 1_000;
-/// Most items that one tick sends; the next tick finds the rest. They are chosen in turn from all items that were read,
-/// so that one person's backlog does not delay other persons' work.
+/// Maximum number of items that one tick sends; the next tick finds the rest. One item of each person in turn is chosen
+/// from all items that were read, so that one person's backlog does not delay other persons' work.
 const SENT_MAX: usize = 800;
 
 /// Sends an `advance` for each overdue item, up to `SENT_MAX`; returns their number.

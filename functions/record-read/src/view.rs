@@ -18,7 +18,7 @@ use shared::records::MintLink;
 use shared::store::{ListRecords, ReadPerson, ReadRecord};
 use tokio::try_join;
 
-/// Most records that a list shows.
+/// Maximum number of records that a list shows.
 const LIST_MAX: i32 = 100;
 /// How long a link lives.
 const LINK_LIFE: Duration = Duration::from_secs(60);

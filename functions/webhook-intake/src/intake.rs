@@ -12,7 +12,7 @@ use crate::Ports;
 
 /// Largest queued event, in bytes; SQS accepts one MiB.
 const EVENT_BYTES_MAX: usize = 1000 * 1024;
-/// Most characters kept of a body that is too large. A character takes up to six bytes in JSON.
+/// Maximum number of characters that are kept of a body that is too large. A character takes up to six bytes in JSON.
 const BODY_CHARS_MAX: usize = 150 * 1024;
 
 /// The reply to a webhook.

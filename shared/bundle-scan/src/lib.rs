@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use json::{DEPTH_MAX, Fault, Lexer, Reader, TEXT_MAX};
 use utf8::{Cut, Whole};
 
-/// Most distinct types that are counted; FHIR R4 has fewer than 150.
+/// Maximum number of distinct types that are counted; FHIR R4 has fewer than 150.
 const TYPES_MAX: usize = 256;
 
 /// Why a stream is not a FHIR Bundle. Offsets are in bytes; no error quotes the stream.

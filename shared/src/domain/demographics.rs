@@ -21,8 +21,8 @@ use super::Time;
 use super::input::{self, Faults, Fields, Input, InputError};
 use super::time::is_calendar_date;
 
-/// Most addresses of a person, and most contacts. Further ones are not read: each may have several faults, and a
-/// refusal with all of them would be longer than the request.
+/// Maximum number of a person's addresses, and also of contacts. Further entries are not read: each may have several
+/// faults, and a refusal with all of them would be longer than the request.
 const ENTRIES_MAX: usize = 10;
 
 /// Checked demographics in Metriport's normal form. `Debug` hides them.

@@ -10,8 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{DemographicsHash, IdentitySessionId, PatientId, ProofedIdentityId, Time, Timing};
 
-/// Most superseded sessions that are kept. At worst, a person opens a few sessions every hour, and no confirmation
-/// arrives.
+/// Maximum number of superseded sessions that are kept. At worst, a person opens a few sessions every hour, and no
+/// confirmation arrives.
 const EARLIER_MAX: usize = 8;
 
 /// A person's stored identity.

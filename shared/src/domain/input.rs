@@ -10,7 +10,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-/// Most faults that one refusal names, so that the refusal stays smaller than the request.
+/// Maximum number of faults that one refusal names, so that the refusal stays smaller than the request.
 pub const FAULTS_MAX: usize = 100;
 /// Longest name of an unknown field that a pointer repeats, in characters.
 const NAME_CHARS_MAX: usize = 64;

@@ -24,7 +24,7 @@ pub use query::{Conversion, Delivered, RESOURCE_TYPES, RecordQuery};
 use super::pull::RecordPhase;
 use super::{PatientId, PullId, RecordId, Time, Timing, UpstreamRequestId};
 
-/// Most consolidated queries of a record before it fails.
+/// Maximum number of a record's consolidated queries. A record that would need more fails.
 pub const ATTEMPTS_MAX: u32 = 12;
 
 /// The state of a record.

@@ -52,7 +52,7 @@ const NAMES: [&str; 34] = [
 /// Deepest level that is read. The link of a record is on the eleventh level.
 const DEPTH_MAX: usize = 12;
 
-/// Most items of a list that are read. A delivery names one patient and one document.
+/// Maximum number of items that are read from a list. A delivery names one patient and one document.
 const ITEMS_MAX: usize = 16;
 
 /// Reads a body. `None` if it is not JSON, or if an object has one of the names twice, since readers disagree which of

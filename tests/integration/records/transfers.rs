@@ -53,7 +53,7 @@ pub fn assert_little_memory(app: &TestApp) {
     }
 }
 
-/// The most memory that a process has used so far (`VmHWM`, see proc_pid_status(5)).
+/// The peak memory of a process so far (`VmHWM`, see proc_pid_status(5)).
 fn peak_resident_kib(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process of this machine");
     let line = status

@@ -1,7 +1,7 @@
 //! Checks that the queues leave enough of the account's concurrent executions for callers and webhooks.
 
-/// Fewest executions to leave for callers and webhooks. A new account has ten; the template's defaults leave four of
-/// them.
+/// Minimum number of executions to leave for callers and webhooks. A new account has ten; the template's defaults leave
+/// four of them.
 const LEFT_MIN: u64 = 4;
 
 /// Fails if all event sources together leave fewer than `LEFT_MIN` of the account's unreserved executions.

@@ -28,7 +28,7 @@ pub struct HostOptions {
     pub issuer: Issuer,
     /// Whether to apply the template's throttles. Tests that send more requests than the throttles admit set `false`.
     pub throttled: bool,
-    /// The most processes of one function at once. Further invocations wait.
+    /// Maximum number of processes of one function at once. Further invocations wait.
     pub processes_max: usize,
     /// Whether to start one process of each function before `Host::start` returns.
     pub prewarm: bool,

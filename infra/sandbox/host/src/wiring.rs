@@ -128,7 +128,8 @@ fn resolve_queue(options: &HostOptions, queue: &str, attribute: &'static str) ->
     })
 }
 
-/// The most batches of a source at once. A batch without a free process would wait while its messages are hidden.
+/// Maximum number of a source's batches at once. A batch without a free process would wait while its messages are
+/// hidden.
 fn concurrency(source: &QueueSource, processes_max: usize) -> usize {
     let allowed = source.concurrency_max.and_then(|max| usize::try_from(max).ok());
     allowed.map_or(processes_max, |max| max.min(processes_max)).max(1)

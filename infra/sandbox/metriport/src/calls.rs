@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::operation::Operation;
 
-/// Most calls in the list; further calls are only counted.
+/// Maximum number of calls in the list; further calls are only counted.
 const CALLS_MAX: usize = 200_000;
 
 /// One call.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::address::{Address, Contact, text};
 use crate::envelope::{Issues, Refusal};
 
-/// Least score at which two sets of demographics count as one person's.
+/// Lowest score at which two sets of demographics count as one person's.
 const SAME_PERSON_SCORE: f64 = 0.96;
 
 #[derive(Clone, PartialEq, Serialize)]

@@ -12,7 +12,8 @@ pub(crate) type Metadata = BTreeMap<String, String>;
 const KEY_CHARS_MAX: usize = 40;
 const VALUE_CHARS_MAX: usize = 500;
 
-/// Most pairs in a call. For the start of a network query, Metriport documents this limit but does not enforce it.
+/// Maximum number of pairs in a call. For the start of a network query, Metriport documents this limit but does not
+/// enforce it.
 pub(crate) const PAIRS_MAX: usize = 50;
 
 /// Reads `metadata` of a body; `None` if it is missing.

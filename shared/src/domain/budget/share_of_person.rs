@@ -21,7 +21,7 @@ use crate::domain::{Time, Timing};
 
 /// Record links in a full bucket. The bucket refills by as many each minute.
 const LINKS: u32 = 30;
-/// Fewest calls that a person may use on a day, so that a small quota excludes no person. 20 calls suffice for a
+/// Smallest daily number of calls in a person's share, so that a small quota excludes no person. 20 calls suffice for a
 /// proofing and four pulls.
 const DAY_CALLS_MIN: u32 = 20;
 const DAY: Duration = Duration::from_secs(86_400);

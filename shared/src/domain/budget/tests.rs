@@ -15,7 +15,7 @@ fn at(ms: i64) -> Time {
     Time::from_millis(T0 + ms)
 }
 
-/// The most calls in any closed window of `window_ms`.
+/// The highest number of calls in any closed window of `window_ms`.
 fn fullest(mut calls: Vec<i64>, window_ms: i64) -> usize {
     calls.sort_unstable();
     let from = |start: i64| {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Record, RecordQuery};
 use crate::domain::{RecordId, Time};
 
-/// Most unfinished records of a person.
+/// Maximum number of unfinished records of a person.
 pub const OPEN_MAX: usize = 3;
 
 /// One unfinished record.

@@ -100,8 +100,8 @@ async fn pull(sandbox: &Sandbox, person: &Person) -> Result<usize, Problem> {
     Ok(person.download(&record).await?.len())
 }
 
-/// The fewest and the most calls of one kind in several pulls. Further calls happen by chance. Either two calls draw
-/// the same place of a budget, or a webhook arrives before the answer to the call that caused it.
+/// The lowest and the highest number of calls of one kind in several pulls. Further calls happen by chance. Either two
+/// calls draw the same place of a budget, or a webhook arrives before the answer to the call that caused it.
 fn extremes(pulls: &[Tally], (service, operation): (Service, &str)) -> (f64, f64) {
     let counts = || {
         pulls

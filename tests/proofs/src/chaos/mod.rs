@@ -46,7 +46,7 @@ const DOUBT: Duration = Duration::from_secs(120);
 const DRAIN: Duration = Duration::from_secs(2 * 3600);
 /// How often the queues are polled.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Most pulls of one person.
+/// Maximum number of pulls of one person.
 const PULLS_MAX: u64 = 3;
 /// On average, one in this many persons is refused at the link, and one is proofed as another person. The others can
 /// pull.

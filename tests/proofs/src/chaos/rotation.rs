@@ -28,7 +28,7 @@ use verdict::Verdict;
 /// Options of `rotation`.
 #[derive(Debug, Clone, Args)]
 pub struct RotationArgs {
-    /// Least number of pulls; persons keep pulling while keys are changed.
+    /// Minimum number of pulls; persons keep pulling while keys are changed.
     #[arg(long, default_value_t = 100)]
     pub pulls: u32,
     /// How often both keys are changed.

@@ -10,7 +10,7 @@ use super::Issuer;
 use crate::clock;
 
 const TOKEN_SECS: u64 = 3600;
-/// The most characters of a name or value.
+/// Maximum number of characters of a name or value.
 const TEXT_MAX: usize = 255;
 const CLAIMS_MAX: usize = 16;
 /// Claims that a query must not set, because authorizers check them.

@@ -6,13 +6,13 @@
 
 use std::collections::BTreeMap;
 
-/// The most invocations of one function in one chain. The next invocation is stopped.
+/// Maximum number of invocations of one function in one chain. The next invocation is stopped.
 pub(crate) const HOPS_MAX: u32 = 16;
 
 /// Counts of one function's invocations by chain.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Hops {
-    /// The most invocations of the function in one chain.
+    /// The highest number of invocations of the function in one chain.
     pub most: u32,
     /// Invocations that were stopped: CloudWatch's `RecursiveInvocationsDropped`.
     pub dropped: u64,

@@ -22,7 +22,7 @@ pub struct HttpApi {
     pub throttles: BTreeMap<String, Throttle>,
 }
 
-/// A token bucket: the tokens that it gains per second, and the most tokens that it holds.
+/// A token bucket: the tokens that it gains per second, and the maximum number of tokens that it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Throttle {
     pub rate_per_sec: u64,
