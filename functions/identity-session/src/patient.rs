@@ -166,7 +166,7 @@ async fn finish(
 }
 
 /// Ends a change that failed. If Metriport certainly changed nothing, the change is cancelled. Otherwise it stays open
-/// until the demographics are sent again. If this write fails, too, the stored intent stays, which is as safe.
+/// until the demographics are sent again. If this write fails, too, the intent in the table keeps the change open.
 async fn leave(io: &(impl WritePatient + Clock), person: &Person<'_>, begun: PatientSlot, error: &Error) {
     let now = io.now();
     let left = match error {

@@ -35,7 +35,7 @@ impl ApiKey {
         Self::of(key, None)
     }
 
-    /// The same key, with a source of newer keys, which is read at most once within `gap`.
+    /// The same key, with a source of newer keys. The source is read at most once within `gap`.
     pub(super) fn with_source(&self, source: Arc<dyn ReadApiKey>, gap: Duration) -> Self {
         Self::of(self.used(), Some((source, gap)))
     }

@@ -191,7 +191,7 @@ impl SpendDay for Table {
 
     async fn unspend_day(&self, now: Time) -> Result<()> {
         // A call that was counted before midnight is taken off the new day's count. If that count is zero, the
-        // condition fails, which is ignored.
+        // condition fails, and the failure is ignored.
         let uncount = self
             .update_item_of(keys::day(now.date()))
             .update_expression("ADD #calls :less")

@@ -266,7 +266,7 @@ impl ReadIdentity for Table {
 impl ReadPerson for Table {
     async fn person(&self, owner: &OwnerId) -> Result<(PatientSlot, Identity)> {
         let partition = keys::owner_partition(owner);
-        // The range also holds the person's list of open records, which is small.
+        // The range also holds the person's short list of open records.
         let mut items = self.between(partition, keys::IDENTITY, keys::PATIENT).await?;
         let mut take = |sort_key: &str| items.remove(sort_key);
         let identity = take(keys::IDENTITY).map(|item| table::from_item(item, "identity"));

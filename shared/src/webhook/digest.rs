@@ -1,8 +1,8 @@
 //! A digest that is equal for bodies of the same content.
 //!
-//! A body is not parsed into a tree. The tree of a dense body takes a hundred times its bytes, which can be more memory
-//! than a function has. The digest keeps in memory only the members of the objects that enclose the current value, as
-//! raw text.
+//! A body is not parsed into a tree. The tree of a dense body is a hundred times as large as the body, and can exceed a
+//! function's memory. The digest keeps in memory only the members of the objects that enclose the current value, as raw
+//! text.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -34,8 +34,8 @@ impl Usage {
     }
 }
 
-/// Sums the processor times of the threads, which Linux counts in nanoseconds. Linux's own sum for a process is in
-/// hundredths of a second, which is too coarse for one event.
+/// Sums the processor times of the threads, which Linux counts in nanoseconds. Linux's own sum for a process counts
+/// hundredths of a second and is too coarse for one event.
 fn cpu_us(pid: u32) -> Result<f64, Problem> {
     let mut nanos = 0.0;
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {

@@ -191,8 +191,8 @@ async fn pull(app: &TestApp, person: &Person, watched: &mut Watched) -> String {
         .canaries
         .add("minted link", secrets_of(&record.text("/link/url")));
 
-    // Metriport's link to a record lives three minutes, which is three seconds at this time scale. So the queues must
-    // not delay the message with the link.
+    // Metriport's link to a record lives three minutes (three seconds at this time scale). So the queues must not delay
+    // the message with the link.
     app.slow_queues(0).await;
     let gone = Failure::envelope(403, UPSTREAM_WORDS, &content().to_string());
     for failure in [gone, Failure::TruncateAfter(60), Failure::ResetBeforeEffect, unreadable] {

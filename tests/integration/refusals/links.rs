@@ -1,4 +1,4 @@
-//! The limit of refused links, which stops a caller who probes which persons are patients.
+//! The limit of refused links. It stops a caller who probes which persons are patients.
 
 use sandbox_metriport::{Operation, Persona};
 use serde_json::Value;

@@ -11,7 +11,7 @@ export const STRICTER = {
   "doubled-field": "two values of one field; parsers differ in the value that they use",
   "half-surrogate": "half a surrogate pair, which no text contains",
   "hidden-character": "a control, format, private or unassigned character, which is invisible or moves other characters",
-  "too-long": "a text of more than 200 characters, which is not a name or a line of an address",
+  "too-long": "a text of more than 200 characters, too long for a name or a line of an address",
   "calendar-date": "a date that is not YYYY-MM-DD or not in the calendar; the schema moves it to the next month",
   "state-letters": "letters beyond ASCII that become ASCII in upper case",
   "zip-digits": "anything but five digits with white space around them; the schema drops all other characters",

@@ -188,7 +188,7 @@ async fn replay(app: &Arc<App>, router: &Router, entries: Vec<Entry>) {
     app.pin(None);
 }
 
-/// Middleware in front of the routes, which writes calls to the journal.
+/// Middleware in front of the routes. It writes calls to the journal.
 pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let Some(journal) = app.journal().filter(|_| may_change(&request)) else {
         return next.run(request).await;

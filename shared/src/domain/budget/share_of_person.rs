@@ -1,7 +1,7 @@
 //! The part of the shared calls that one person may use.
 //!
-//! Each kind of request has a bucket of `burst` requests, which refills at a percentage of the rate for all persons. A
-//! count limits the person's calls of a day. The buckets and the count are one item in the person's own partition, so
+//! Each kind of request has a bucket of `burst` requests. A bucket refills at a percentage of the rate for all persons.
+//! A count limits the person's calls of a day. The buckets and the count are one item in the person's own partition, so
 //! that other persons cannot change them. A request is charged when the person makes it, by the calls that it normally
 //! causes (decision 0024).
 //!

@@ -71,7 +71,7 @@ async fn count(people: usize) -> Result<Counted, Problem> {
         pulls.push(counter.during(&sandbox, pull(&sandbox, &person)).await?);
     }
     let mut ticks = Vec::new();
-    // The first tick also checks deliveries, which later ticks rarely do, so it is left out.
+    // The first tick is left out, because it also checks deliveries. Later ticks rarely do so.
     for _ in 0..=TICKS {
         ticks.push(counter.during(&sandbox, tick(&sandbox)).await?);
     }

@@ -32,7 +32,8 @@ impl Possessions {
     }
 
     /// The number of items and their bytes as DynamoDB counts them: names and values (docs.aws.amazon.com, DynamoDB
-    /// developer guide, "DynamoDB Item sizes and formats"). Numbers count by their digits, which is slightly too much.
+    /// developer guide, "DynamoDB Item sizes and formats"). Numbers count a byte for each digit, slightly more
+    /// than in DynamoDB.
     pub fn size(&self) -> (usize, usize) {
         (self.0.len(), self.0.iter().map(bytes_of_map).sum())
     }

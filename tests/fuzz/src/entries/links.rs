@@ -1,4 +1,4 @@
-//! Fuzzes the policy of record links, which decides to which hosts a webhook can make the system connect.
+//! Fuzzes the policy of record links. The policy decides to which hosts a webhook can make the system connect.
 
 use shared::config::Env;
 use shared::message::Link;

@@ -99,7 +99,7 @@ impl Noise {
     }
 
     /// While the identity is verified, the API refuses to open an identity session. Every second such request then
-    /// becomes a change of demographics, which ends the verification.
+    /// becomes a change of demographics. This change ends the verification.
     fn choose(&self, route: Route, number: usize) -> Route {
         let changes = route == Route::OpenIdentitySession && number.is_multiple_of(2);
         match changes && !self.changed.load(Ordering::SeqCst) {

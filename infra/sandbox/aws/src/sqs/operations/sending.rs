@@ -212,7 +212,7 @@ impl AttributeInput {
         })
     }
 
-    /// Counts four base64 characters as three bytes, which is exact enough for the limit of a batch.
+    /// Counts four base64 characters as three bytes. This is exact enough for the limit of a batch.
     fn size_bytes(&self) -> usize {
         let text = self.string_value.as_ref().map_or(0, String::len);
         let binary = self
