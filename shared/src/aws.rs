@@ -70,7 +70,7 @@ impl Aws {
     /// Reads region and credentials.
     ///
     /// # Errors
-    /// When one of the variables that Lambda sets is missing, or the bundled roots are unreadable.
+    /// Fails if one of the variables that Lambda sets is missing, or if the bundled roots are unreadable.
     pub fn read(env: &Env) -> Result<Self, ConfigError> {
         Self::trusting(env, &ExtraRoots::default())
     }
@@ -78,7 +78,7 @@ impl Aws {
     /// Reads region and credentials, and trusts extra roots besides the bundled ones.
     ///
     /// # Errors
-    /// As [`Self::read`].
+    /// As [`Self::read`]. It also fails if the extra roots are unreadable.
     pub fn trusting(env: &Env, roots: &ExtraRoots) -> Result<Self, ConfigError> {
         let region = Region::new(env.required("AWS_REGION")?.to_owned());
         let session_token = env.optional("AWS_SESSION_TOKEN").map(str::to_owned);
@@ -118,8 +118,8 @@ impl Aws {
 }
 
 /// AWS answers small requests in milliseconds. A slow request usually means that its connection died while Lambda had
-/// frozen the process. Another attempt then helps while the caller still waits. An attempt at S3 gets more time,
-/// because it may carry one part of a record.
+/// frozen the process. The timeout is short, so that another attempt can help while the caller still waits. An attempt
+/// at S3 gets more time, because it may carry one part of a record.
 fn timeouts(attempt_secs: u64) -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(1))
@@ -136,7 +136,7 @@ fn http_client(extra: &ExtraRoots) -> Result<SharedHttpClient, ConfigError> {
     let Ok(context) = TlsContext::builder().with_trust_store(roots).build() else {
         return Err(ConfigError {
             name: "AWS roots",
-            problem: "the bundled certificates are unreadable",
+            problem: "the bundled or extra certificates are unreadable",
         });
     };
     Ok(Builder::new()

@@ -1,8 +1,8 @@
 //! The owner key, which turns a person's identifiers into names that do not reveal them.
 //!
-//! Everything a person owns lies in a partition named by HMAC-SHA256 of the token's issuer and subject. Each part has
-//! its length in front, so that two different pairs never give the same bytes. A label in front of both separates the
-//! uses of the key.
+//! Everything a person owns lies in a partition named by HMAC-SHA256 of the token's issuer and subject. The HMAC's
+//! input is a label, which differs for each use of the key, then the issuer and the subject. Each of these has its
+//! length in front, so that two different pairs never give the same bytes.
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretSlice};

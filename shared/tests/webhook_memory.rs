@@ -7,10 +7,10 @@ use shared::domain::Time;
 use shared::message::webhook::Incoming;
 use shared::webhook::{UnverifiedWebhook, WebhookKeys, sign};
 
-/// Size of a body whose tree is too large for a function.
+/// Size of a body. Two trees of a dense body of this size would need more than the 256 MiB that a function has for
+/// everything.
 const BODY_BYTES: usize = 1_400_000;
-/// Largest growth of the process's memory that passes. A function has 256 MiB for everything; two trees of such a body
-/// would take more.
+/// Largest growth of the process's memory with which the test passes.
 const GROWTH_BYTES_MAX: usize = 16 * BODY_BYTES;
 
 /// The peak of the process's memory so far (proc(5), `VmHWM`).

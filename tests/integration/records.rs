@@ -172,7 +172,7 @@ async fn each_read_mints_a_link_for_one_minute() {
     app.end().await;
 }
 
-/// Metriport keeps one file per patient and conversion, so only one consolidated query of a patient may run at a time.
+/// Metriport keeps one file per patient and conversion, so a patient may have only one running consolidated query.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_of_one_patient_are_queried_one_at_a_time() {
     let app = TestApp::with(|options| options.time_scale = 20).await;

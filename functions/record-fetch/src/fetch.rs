@@ -109,8 +109,9 @@ async fn receive(
     io.keep_object(owner, record, link, end).await
 }
 
-/// The event that follows from a failed transfer. If the link did not answer 200, or the transfer broke, the record is
-/// requested again. If the link was refused or the file is unusable, the record fails.
+/// The event that follows from a failed transfer. The record is requested again if the server behind the link did not
+/// answer 200, the transfer broke, or a call to the bucket failed. The record fails if we refuse the link
+/// ([`RecordsError::Link`]) or cannot use the file.
 const fn failed(error: &RecordsError) -> (RecordEvent, FetchOutcome) {
     match error {
         RecordsError::Link(_) => (RecordEvent::FetchRefused(RecordReason::LinkRefused), "link refused"),

@@ -63,8 +63,9 @@ pub async fn keep(io: &impl SendWebhookEvent, metrics: &Metrics, event: &Webhook
     Ok(())
 }
 
-/// Reduces an event that does not fit into the queue to its envelope. Only an [`Event::IdentityUnclear`] keeps more:
-/// its ids, or, if these cannot be read, as much of its body as fits, for a later version that can read it.
+/// Reads a webhook. If its event is too large for the queue, only the envelope is kept: every field of [`WebhookEvent`]
+/// except `event`. An [`Event::IdentityUnclear`] also keeps its ids. If these cannot be read, it keeps as much of its
+/// body as fits, for a later version that can read the body.
 fn read(verified: VerifiedWebhook<'_>, now: Time) -> Incoming {
     match verified.read(now) {
         Incoming::Event(event) if is_oversized(&event) => {

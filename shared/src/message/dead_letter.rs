@@ -126,8 +126,8 @@ pub enum DeadLetterCause {
 }
 
 impl DeadLetterCause {
-    /// Reads the attribute, if there is one. An attribute that holds anything but codes is unreadable, because the
-    /// operator sees the reason, which must not name a person.
+    /// Reads the attribute, if there is one. An attribute whose reason or failure is not a code counts as unreadable,
+    /// because operators see these two texts, and they must not name a person.
     #[must_use]
     pub fn read(attribute: Option<&str>) -> Self {
         let Some(attribute) = attribute else {

@@ -2,7 +2,7 @@
 //! "Specification: Embedded metric format"). CloudWatch Logs extracts the numbers, so they cost no call, no privilege
 //! and no wait.
 //!
-//! [`Name`] is the closed list. A [`Metric`] is made only from numbers and codes of closed lists, so it cannot hold
+//! [`Name`] lists every metric. A [`Metric`] is made only from numbers and codes of closed lists, so it cannot hold
 //! anything about a person.
 //!
 //! A line is written in one piece, after the change that it reports is durable. A killed process may therefore lose a
@@ -50,7 +50,7 @@ impl Metrics {
         })))
     }
 
-    /// Writes nothing, for a program that uses an adapter but is not a function.
+    /// Writes nothing; for a program that uses an adapter but does not run as a Lambda function.
     #[must_use]
     pub const fn off() -> Self {
         Self(None)

@@ -22,10 +22,10 @@ pub struct Invocation {
 pub enum Interference {
     /// No fault.
     Go,
-    /// The host kills the process before it sees the invocation. The invocation fails without any effect.
+    /// The host kills the process before the process gets the invocation. The invocation fails without any effect.
     KillBefore,
-    /// The host kills the process when it has replied, and rejects the reply. The work is done but the invocation has
-    /// failed, so a queue redelivers its messages.
+    /// After the process has replied, the host kills the process and rejects the reply. The work is done but the
+    /// invocation has failed, so a queue redelivers its messages.
     KillAfter,
 }
 

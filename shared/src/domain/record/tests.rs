@@ -252,7 +252,7 @@ fn record_deferred_for_a_place_releases_lock_and_attempt() {
         ..waiting
     };
     assert_eq!(fresh, make_record(), "nothing of the attempt is left but its due time");
-    // A record that defers its repeated start keeps the lock, because its query may run.
+    // A record that defers its repeated start keeps the lock, because its earlier query may still run.
     let change = looking().apply(&put_off(), T0, Timing::default()).unwrap();
     assert!(!change.unlocks && change.record.step(later) == RecordStep::Repeat);
 }

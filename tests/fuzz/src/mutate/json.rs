@@ -204,8 +204,8 @@ fn doubled(text: &str, chance: &mut Chance) -> Option<String> {
     Some(format!("{before}\"{name}\":{},{after}", any(chance)))
 }
 
-/// Makes texts that a tree cannot express: a doubled name, odd numbers and escapes, white space, a missing end, or text
-/// after the end.
+/// Makes texts that a tree cannot express: a doubled name, unusual numbers and escapes, white space, a missing end, or
+/// text after the end.
 pub fn respell(value: &Value, text: String, chance: &mut Chance) -> String {
     match chance.below(7) {
         0 => doubled(&text, chance).unwrap_or(text),

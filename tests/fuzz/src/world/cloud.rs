@@ -1,7 +1,8 @@
-//! Plays AWS as far as a handler needs it: secrets, queues and a bucket that accept everything, and a table that stores
-//! items until [`Cloud::close`]. Conditions always hold, so every place and slot of the rate budget is free; other
-//! tests cover races and limits. The one exception is a `PutItem` that requires an absent item: it distinguishes a used
-//! idempotency key from a new one.
+//! Plays AWS as far as a handler needs it: secrets, queues, a bucket, and a table that stores items until
+//! [`Cloud::close`]. Queues and bucket accept everything, except dead letters during [`Cloud::refuse_dead_letters`].
+//! Conditions always hold, so every place and slot of the rate budget is free; other tests cover races and limits. The
+//! one exception is a `PutItem` that requires that its item is absent: its answer distinguishes a used idempotency key
+//! from a new one.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -165,7 +166,7 @@ impl State {
         json!({})
     }
 
-    /// Whether the put requires an absent item that exists.
+    /// Whether the put requires that its item is absent, although the item exists.
     fn is_taken(&self, call: &Value) -> bool {
         let is_new = call.get("ConditionExpression").and_then(Value::as_str) == Some("attribute_not_exists(pk)");
         let key = call.get("Item").and_then(key);

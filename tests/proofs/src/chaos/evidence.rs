@@ -10,7 +10,7 @@ use super::plan::Kind;
 
 /// The function that starts queries.
 const STARTER: &str = "query-dispatch";
-/// Tolerance: a write is reported a little after its time, and a killed process dies a little after the kill.
+/// Tolerance: an event is written a little after its time (`at`), and a process dies a little after its kill is logged.
 const SLACK_MS: i64 = 100;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub(super) fn counts(injections: &[Injection]) -> BTreeMap<Kind, usize> {
 }
 
 /// The hits on a pull. They are faults of its own start call, kills of `query-dispatch` before or during the start, and
-/// the unread status of a retry.
+/// a status that could not be read after a source had failed.
 pub(super) fn hits(pull: &str, timeline: &[Value], injections: &[Injection]) -> Vec<Hit> {
     let own = injections
         .iter()

@@ -7,7 +7,7 @@ use sandbox_fhir::{BundleText, NetworkRecord};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// 14 resources with odd number texts, escapes and spacing, checked by hand.
+/// 14 resources with unusual spellings of numbers, unusual escapes and unusual spacing; checked by hand.
 pub fn small_bundle() -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/fixtures/bundle-small.json");
     std::fs::read(path).unwrap()
