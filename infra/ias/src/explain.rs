@@ -77,7 +77,10 @@ fn sentence(event: &Value) -> String {
         }
         "start_deferred" => format!("Metriport could not be reached; the start is retried at {until}."),
         "start_refused" => format!("Metriport refused the query: {reason}."),
-        "start_unknown" => "The call got no definite answer. The query may run, so it is not started again.".to_owned(),
+        "start_unknown" => {
+            "The call got no definite answer. Metriport may have started the query, so the start is not repeated."
+                .to_owned()
+        }
         "start_stayed_unknown" => "Nothing proved that the query ran. The record is requested nevertheless.".to_owned(),
         "start_too_late" => "The AAL2 session ended before the query could start.".to_owned(),
         "source_reported" => match read_text(event, "status") {
