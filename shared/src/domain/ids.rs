@@ -20,6 +20,10 @@ fn visible_ascii(text: &str) -> bool {
     !text.is_empty() && text.len() <= ID_BYTES_MAX && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
+fn visible_arn(text: &str) -> bool {
+    visible_ascii(text) && text.starts_with("arn:")
+}
+
 fn printable(text: &str) -> bool {
     !text.trim().is_empty() && text.len() <= ID_BYTES_MAX && !text.chars().any(char::is_control)
 }
@@ -109,6 +113,10 @@ opaque_id!(/// Keyed hash of demographics: equal hashes mean equal demographics.
     DemographicsHash, "demographics hash", visible_ascii, redacted);
 opaque_id!(/// Keyed hash of an AAL2 session id, for the row that marks it as used.
     Aal2SessionHash, "AAL2 session hash", visible_ascii, redacted);
+opaque_id!(/// Keyed hash of the issuer and the client that a token names, for the access log.
+    ClientHash, "client hash", visible_ascii, redacted);
+opaque_id!(/// The identity of an operator in AWS, `arn:…`. It may contain the operator's name.
+    OperatorArn, "operator's ARN", visible_arn, redacted);
 
 impl RecordId {
     /// A placeholder for a record that is not made.

@@ -12,6 +12,7 @@ pub mod identity;
 pub mod ids;
 pub mod in_turn;
 pub mod input;
+pub mod log;
 pub mod names;
 pub mod patient;
 pub mod pull;

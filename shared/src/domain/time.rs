@@ -72,6 +72,21 @@ impl Time {
     }
 }
 
+/// For `#[serde(with = "iso")]`: writes a point in time as ISO 8601 text instead of a number.
+pub(crate) mod iso {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use super::Time;
+
+    pub(crate) fn serialize<S: Serializer>(time: &Time, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(time)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Time, D::Error> {
+        Time::parse(&String::deserialize(from)?).map_err(D::Error::custom)
+    }
+}
+
 /// Whether the text is a calendar date in exactly the form `YYYY-MM-DD`.
 #[must_use]
 pub(crate) fn is_calendar_date(text: &str) -> bool {

@@ -36,6 +36,10 @@ impl Timing {
         span / self.scale
     }
 
+    pub(super) const fn scale(self) -> u32 {
+        self.scale
+    }
+
     /// The longest delay of an SQS message: fifteen minutes.
     #[must_use]
     pub fn queue_delay_max(self) -> Duration {

@@ -1,0 +1,72 @@
+//! The kinds of access.
+
+use serde::{Deserialize, Serialize};
+
+/// Declares the kinds of access with their codes.
+macro_rules! accesses {
+    ($($(#[$doc:meta])* $kind:ident = $code:literal,)+) => {
+        /// A kind of access.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum Access {
+            $($(#[$doc])* #[serde(rename = $code)] $kind,)+
+        }
+
+        impl Access {
+            /// Every kind.
+            pub const ALL: &[Self] = &[$(Self::$kind,)+];
+
+            /// The code, as stored and shown.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $code,)+
+                }
+            }
+        }
+    };
+}
+
+accesses! {
+    /// The person was linked to a patient.
+    Linked = "linked",
+    /// The patient's demographics were changed.
+    DemographicsChanged = "demographics_changed",
+    /// An identity session was opened.
+    SessionOpened = "session_opened",
+    /// A proofed identity was bound to the person.
+    IdentityVerified = "identity_verified",
+    /// A challenge was opened.
+    ChallengeOpened = "challenge_opened",
+    /// A pull was accepted.
+    PullAccepted = "pull_accepted",
+    /// The start of a pull was sent to Metriport.
+    PullStarted = "pull_started",
+    /// A pull ended.
+    PullEnded = "pull_ended",
+    /// A record was stored in the bucket.
+    RecordStored = "record_stored",
+    /// Records were listed; one entry an hour.
+    RecordsListed = "records_listed",
+    /// A record link was made.
+    LinkMinted = "link_minted",
+    /// The access log was read; one entry an hour.
+    LogRead = "log_read",
+    /// The person gave consent.
+    ConsentGiven = "consent_given",
+    /// The person withdrew consent.
+    ConsentWithdrawn = "consent_withdrawn",
+    /// The person reported a record as not theirs.
+    NotMe = "not_me",
+    /// The records were quarantined.
+    Quarantined = "quarantined",
+    /// An operator looked at the quarantined records.
+    QuarantineShown = "quarantine_shown",
+    /// An operator released the quarantined records.
+    QuarantineReleased = "quarantine_released",
+    /// An operator deleted the quarantined records.
+    QuarantinePurged = "quarantine_purged",
+    /// An operator unlinked the patient.
+    PatientReleased = "patient_released",
+    /// An operator listed the persons whose records were touched.
+    TouchedListed = "touched_listed",
+}
