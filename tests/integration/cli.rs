@@ -4,6 +4,7 @@ mod account;
 mod front;
 mod stand_in;
 mod up;
+mod verify_log;
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};

@@ -13,6 +13,7 @@ use crate::dead_letters::{self, DeadLettersArgs};
 use crate::report::{say, say_error};
 use crate::smoke::{self, SmokeArgs};
 use crate::stand_in::{self, StandInArgs};
+use crate::verify_log::{self, VerifyLogArgs};
 use crate::{explain, pull, up};
 
 /// Individual Access: pull a person's own medical record on one machine, and operate a deployment.
@@ -46,6 +47,9 @@ pub enum Command {
     /// Reads AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_ENDPOINT_URL_SECRETS_MANAGER
     /// and, to release a patient, AWS_ENDPOINT_URL_DYNAMODB.
     Account(AccountArgs),
+    /// Check an exported access log: find the first entry that was changed, dropped, inserted or reordered, a rewritten
+    /// day, or a missing seal. Needs no network.
+    VerifyLog(VerifyLogArgs),
     /// Print the effective policies of the functions, as the sandbox enforces them, as JSON.
     #[command(hide = true)]
     Policies,
@@ -194,6 +198,7 @@ pub fn run(command: Command) -> ExitCode {
             Command::Explain(args) => explain::explain(&args).await,
             Command::Account(args) => account::account(&args).await,
             Command::DeadLetters(args) => dead_letters::dead_letters(&args).await,
+            Command::VerifyLog(args) => verify_log::verify_log(&args),
             Command::Policies => policies(),
             Command::Function { name } => Err(format!("{name} runs in its own process")),
         }

@@ -11,3 +11,4 @@ pub mod report;
 mod smoke;
 mod stand_in;
 mod up;
+mod verify_log;
