@@ -3,7 +3,7 @@
 //   mutations [TEXT]     removes all checks one by one, or those whose name contains the text
 
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,26 +11,35 @@ import { fileURLToPath } from "node:url";
 import { CHECKS } from "./checks.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../../..");
+const domain = join(root, "shared/src/domain");
 const target = join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "mutations");
 const only = process.argv[2] ?? "";
 
 // The text of the check's file without the check, which must be there exactly once.
 function without([name, file, from, to]) {
-  const parts = readFileSync(join(root, "shared/src/domain", file), "utf8").split(from);
+  const parts = readFileSync(join(domain, file), "utf8").split(from);
   if (parts.length !== 2) throw new Error(`${name}: its text is ${parts.length - 1} times in ${file}, not once`);
   return parts.join(to);
 }
 
+// The crates of the workspace that the domain names outside its tests.
+function neededCrates() {
+  const manifest = readFileSync(join(root, "Cargo.toml"), "utf8");
+  const crates = [...manifest.split("[workspace.dependencies]")[1].split("\n[")[0].matchAll(/^([\w-]+) = (?!\{ path)/gm)];
+  const sources = readdirSync(domain, { recursive: true }).filter((name) => name.endsWith(".rs") && !name.includes("tests"));
+  const texts = sources.map((name) => readFileSync(join(domain, name), "utf8")).join("\n");
+  return crates.map(([, name]) => name).filter((name) => new RegExp(`\\b${name.replaceAll("-", "_")}::`).test(texts));
+}
+
 // Writes the domain and the program as a separate package, which builds in seconds.
 function write(folder, name, file, text) {
-  const needed = ["icu_normalizer", "icu_properties", "jiff", "serde", "serde_json", "thiserror", "uuid"];
   const own = join(folder, name);
   mkdirSync(join(own, "src"), { recursive: true });
   const manifest = `[package]\nname = "${name}"\nedition.workspace = true\n\n[dependencies]\n`;
   writeFileSync(join(own, "Cargo.toml"), manifest + needed.map((crate) => `${crate}.workspace = true\n`).join(""));
   const program = readFileSync(join(root, "shared/examples/judge_demographics.rs"), "utf8");
   writeFileSync(join(own, "src/main.rs"), `${program}\npub mod domain;\nmod shared {\n    pub use crate::domain;\n}\n`);
-  cpSync(join(root, "shared/src/domain"), join(own, "src/domain"), { recursive: true });
+  cpSync(domain, join(own, "src/domain"), { recursive: true });
   if (file) writeFileSync(join(own, "src/domain", file), text);
 }
 
@@ -47,6 +56,7 @@ function build(mutated) {
   rmSync(folder, { recursive: true });
 }
 
+const needed = neededCrates();
 const checks = CHECKS.filter(([name]) => name.includes(only));
 const mutated = checks.map((check) => ({ name: check[0], file: check[1], text: without(check) }));
 build(mutated);
