@@ -12,6 +12,7 @@ pub mod audit_event;
 pub mod day;
 pub mod entry;
 pub mod export;
+mod hour;
 pub mod key;
 pub mod proof;
 #[cfg(test)]

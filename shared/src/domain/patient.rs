@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use conflict::{LinkConflict, LinkRefusals, REFUSALS_MAX};
 
+use super::log::Access;
 use super::{DemographicsHash, ExternalId, PatientId, Time, Timing};
 
 /// A person's stored patient.
@@ -134,6 +135,16 @@ impl PatientSlot {
         })
     }
 
+    /// The access that ends a successful change: a first link or a link to another patient, or other demographics of
+    /// the linked patient.
+    #[must_use]
+    pub fn access(&self, link: &PatientLink) -> Access {
+        match &self.link {
+            Some(before) if before.patient == link.patient => Access::DemographicsChanged,
+            Some(_) | None => Access::Linked,
+        }
+    }
+
     /// Ends a successful change.
     #[must_use]
     pub fn finish(self, link: PatientLink) -> Self {
@@ -225,6 +236,20 @@ mod tests {
             Beginning::Begun(slot) => slot,
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn successful_change_is_a_link_or_a_change_of_demographics() {
+        let first = begun(&PatientSlot::default(), 1, 0);
+        assert_eq!(first.access(&link(1)), Access::Linked);
+        let linked = begun(&first.finish(link(1)), 2, 0);
+        assert_eq!(linked.access(&link(2)), Access::DemographicsChanged);
+        // Metriport had deleted the patient, so a new one was created.
+        let anew = PatientLink {
+            patient: PatientId::parse("other").unwrap(),
+            ..link(2)
+        };
+        assert_eq!(linked.access(&anew), Access::Linked);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use event::{Deferral, PullEvent, QueryReport, Reported, SourceOutcome};
 
+use super::log::Access;
 use super::record::{NewRecord, Record, RecordQuery};
 use super::{PatientId, PullId, RecordId, SourceStatus, Sources, Time, Timing, UpstreamRequestId};
 
@@ -323,11 +324,20 @@ pub struct Change {
     pub frees_session: bool,
     /// Whether the patient's lock must be released.
     pub unlocks: bool,
+    /// Whether this change started the pull: an answer of Metriport or a webhook has proved the start.
+    pub started: bool,
     /// The state in which this change ended the pull. A pull that expired may end again.
     pub ended: Option<PullState>,
 }
 
 impl Change {
+    /// The accesses that the change is, each with its result.
+    pub fn accesses(&self) -> impl Iterator<Item = (Access, Option<PullState>)> {
+        let started = self.started.then_some((Access::PullStarted, None));
+        let ended = self.ended.map(|state| (Access::PullEnded, Some(state)));
+        started.into_iter().chain(ended)
+    }
+
     /// The new record that the change makes. It asks for all resources, as JSON.
     #[must_use]
     pub fn new_record(&self, now: Time, timing: Timing) -> Option<Record> {

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use open::{OPEN_MAX, OpenRecord, OpenRecords};
 pub use query::{Conversion, Delivered, RESOURCE_TYPES, RecordQuery};
 
+use super::log::Access;
 use super::pull::RecordPhase;
 use super::{PatientId, PullId, RecordId, Time, Timing, UpstreamRequestId};
 
@@ -242,6 +243,14 @@ pub struct RecordChange {
     pub locks: bool,
     /// Whether the patient's lock must be released.
     pub unlocks: bool,
+}
+
+impl RecordChange {
+    /// The access that the change is: it stores the object. A record that has its object does not change again.
+    #[must_use]
+    pub fn access(&self) -> Option<Access> {
+        (self.record.state == RecordState::Available).then_some(Access::RecordStored)
+    }
 }
 
 /// The next step of a record.

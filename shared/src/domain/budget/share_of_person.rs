@@ -209,10 +209,15 @@ pub struct ShareRefusal {
 pub struct PersonShares {
     /// Counts every write.
     pub version: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
     identity: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     patient: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     consolidated: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     query: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     links: Option<Time>,
     /// The day of the count, `YYYY-MM-DD` in UTC; empty before the first call.
     pub day: String,

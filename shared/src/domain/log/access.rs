@@ -39,13 +39,13 @@ accesses! {
     ChallengeOpened = "challenge_opened",
     /// A pull was accepted.
     PullAccepted = "pull_accepted",
-    /// The start of a pull was sent to Metriport.
+    /// A pull was started: an answer of Metriport or a webhook proves it.
     PullStarted = "pull_started",
     /// A pull ended.
     PullEnded = "pull_ended",
     /// A record was stored in the bucket.
     RecordStored = "record_stored",
-    /// Records were listed; one entry an hour.
+    /// Records were listed; one entry an hour for each app.
     RecordsListed = "records_listed",
     /// A record link was made.
     LinkMinted = "link_minted",

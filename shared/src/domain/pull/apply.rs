@@ -30,6 +30,7 @@ impl Draft {
             binds: None,
             frees_session: false,
             unlocks: false,
+            started: false,
             ended: None,
         };
         Self {
@@ -196,6 +197,7 @@ impl Draft {
                 pull.sources.advance(kind, SourceStatus::Processing, now, None);
             }
             self.change.frees_session = true;
+            self.change.started = true;
         }
     }
 

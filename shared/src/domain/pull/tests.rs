@@ -67,6 +67,35 @@ fn ordinary_pull_makes_a_record_after_hie_and_at_the_end() {
 }
 
 #[test]
+fn each_start_and_end_of_a_pull_is_one_access() {
+    let accesses = |pull: &Pull, event| {
+        let change = pull
+            .apply(&event, pull.expires_at, Timing::default(), spare(1))
+            .unwrap();
+        (change.accesses().collect::<Vec<_>>(), change.pull)
+    };
+    let (none, pull) = accesses(&accepted(&[SourceKind::Lab]), PullEvent::StartClaimed);
+    assert_eq!(none, []);
+    // The webhook proves the start and ends the pull.
+    let failed = PullEvent::SourceReported {
+        source: SourceKind::Lab,
+        status: SourceOutcome::Failed,
+        request: None,
+    };
+    let both = accesses(&pull, failed).0;
+    let ended = |state| (Access::PullEnded, Some(state));
+    assert_eq!(both, [(Access::PullStarted, None), ended(PullState::Failed)]);
+    // An expired pull may end again.
+    let (expired, pull) = accesses(&started(&accepted(&[SourceKind::Lab])), PullEvent::DeadlinePassed);
+    assert_eq!(expired, [ended(PullState::Expired)]);
+    let late = reported(SourceKind::Lab, SourceOutcome::Completed);
+    let (none, pull) = accesses(&pull, late);
+    assert_eq!(none, []);
+    let again = accesses(&pull, PullEvent::RecordEnded { available: true }).0;
+    assert_eq!(again, [ended(PullState::Completed)]);
+}
+
+#[test]
 fn pull_of_hie_alone_makes_one_record() {
     let pull = started(&accepted(&[SourceKind::Hie]));
     let change = apply(&pull, &reported(SourceKind::Hie, SourceOutcome::Completed), spare(1)).unwrap();
@@ -447,7 +476,7 @@ proptest! {
         let all = SourceKind::ALL.into_iter().enumerate();
         let sources: Vec<_> = all.filter(|(i, _)| kinds & (1 << i) != 0).map(|(_, k)| k).collect();
         let mut pull = accepted(&sources);
-        let (mut started_effect, mut ends) = (0, 0);
+        let (mut started_effect, mut starts, mut ends) = (0, 0, 0);
         for (index, event) in events.into_iter().enumerate() {
             let id = spare(u8::try_from(index).unwrap());
             let Some(change) = pull.apply(&event, T0, Timing::default(), id) else { continue };
@@ -473,6 +502,7 @@ proptest! {
                 prop_assert!(!stays || now == source.status);
             }
             started_effect += u32::from(change.binds.is_some());
+            starts += u32::from(change.started);
             prop_assert!(change.unlocks == (pull.state.waits() && !next.state.waits()));
             match change.ended {
                 Some(state) => prop_assert!(state == next.state && !state.waits()),
@@ -482,6 +512,7 @@ proptest! {
             pull = next;
         }
         prop_assert!(started_effect <= 1);
+        prop_assert_eq!(starts, u32::from(pull.started_at.is_some()));
         prop_assert_eq!(ends, u32::from(pull.state.is_terminal()));
     }
 

@@ -69,6 +69,7 @@ fn ordinary_record_takes_and_releases_the_lock() {
         .apply(&RecordEvent::Stored(object()), T0, Timing::default())
         .unwrap();
     assert!(end.unlocks && end.record.state == RecordState::Available && end.record.due_at.is_none());
+    assert_eq!((claim.access(), end.access()), (None, Some(Access::RecordStored)));
     assert_eq!(end.record.apply(&RecordEvent::FetchBroken, T0, Timing::default()), None);
 }
 
