@@ -4,15 +4,19 @@
 //! input is a label, which differs for each use of the key, then the issuer and the subject. Each of these has its
 //! length in front, so that two different pairs never give the same bytes.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretSlice};
 use sha2::Sha256;
 
-use crate::domain::{Aal2SessionHash, Aal2SessionId, Demographics, DemographicsHash, IdError, OwnerId};
+use crate::domain::{Aal2SessionHash, Aal2SessionId, ClientHash, Demographics, DemographicsHash, IdError, OwnerId};
 use crate::idempotency::KeyedHash;
 
 /// Shortest key accepted, in bytes.
 const KEY_BYTES_MIN: usize = 32;
+/// Length of the hash of a client, in bytes. Each entry of the access log repeats this hash, so it is shortened.
+const CLIENT_HASH_BYTES: usize = 16;
 
 /// The secret behind every partition name. If the secret is lost, no stored data can be assigned to its person again.
 #[derive(Clone)]
@@ -64,7 +68,22 @@ impl OwnerKey {
         Aal2SessionHash::parse(self.hash("aal2-session", &[session.as_str().as_bytes()])?)
     }
 
+    /// The name of an app in the access log: 22 characters of base64url. `client` is the id that the issuer gave the
+    /// app.
+    ///
+    /// # Errors
+    /// As [`OwnerKey::owner`].
+    pub fn client(&self, issuer: &str, client: &str) -> Result<ClientHash, IdError> {
+        let hash = self.mac("client", &[issuer.as_bytes(), client.as_bytes()])?;
+        let short = hash.get(..CLIENT_HASH_BYTES).unwrap_or_default();
+        ClientHash::parse(URL_SAFE_NO_PAD.encode(short))
+    }
+
     fn hash(&self, label: &str, parts: &[&[u8]]) -> Result<String, IdError> {
+        Ok(hex::encode(self.mac(label, parts)?))
+    }
+
+    fn mac(&self, label: &str, parts: &[&[u8]]) -> Result<[u8; 32], IdError> {
         // HMAC takes a key of any length, so this never fails; only the trait's signature allows an error.
         let mac = Hmac::<Sha256>::new_from_slice(self.0.expose_secret());
         let mut mac = mac.map_err(|_any_length_fits| IdError("keyed hash"))?;
@@ -72,7 +91,7 @@ impl OwnerKey {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part);
         }
-        Ok(hex::encode(mac.finalize().into_bytes()))
+        Ok(mac.finalize().into_bytes().into())
     }
 }
 
@@ -106,6 +125,18 @@ mod tests {
         assert_eq!(
             owner.as_str(),
             "v1.c5173b724165c46bee669642c6f5ddff8ace8a5827e8e9061b8e5b1228b9e104"
+        );
+    }
+
+    /// Known answer, computed with Python's `hmac` and `base64`.
+    #[test]
+    fn client_hash_matches_a_known_answer() {
+        let key = OwnerKey::parse(&"k".repeat(32)).unwrap();
+        let client = |issuer, client| key.client(issuer, client).unwrap().as_str().to_owned();
+        assert_eq!(client("https://issuer.test", "app"), "GoTvwN_7ykiLRHng32by-A");
+        assert_ne!(
+            client("https://issuer.test", "app"),
+            client("https://other.test", "app")
         );
     }
 

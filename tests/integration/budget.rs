@@ -22,8 +22,9 @@ const ADVANCE: &str = "ias-RunAdvanceQueue";
 
 /// The table, as functions access it.
 pub fn table(app: &TestApp) -> Table {
-    let env = Env::from_pairs([("TABLE_NAME", "ias-Table")]);
-    Table::read(&app.aws().dynamodb(), &env).expect("a table")
+    let env = Env::from_pairs([("TABLE_NAME", "ias-Table"), ("ACCESS_LOG_RETENTION_DAYS", "1")]);
+    let table = Table::read(&app.aws().dynamodb(), &env).expect("a table");
+    table.with_log(&env, "test", Timing::default()).expect("an access log")
 }
 
 fn header(reply: &Reply, name: &str) -> String {

@@ -9,6 +9,7 @@
 mod harness;
 
 mod aal2;
+mod access_log;
 mod adoption;
 mod assurance;
 mod budget;

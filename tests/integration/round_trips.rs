@@ -160,6 +160,9 @@ async fn read_pull_and_record(steps: &mut Steps<'_>, nora: &Person, pull: &str) 
             assert_eq!(nora.record(&record).await.text("/status"), "available");
         })
         .await;
+    steps
+        .step("GET /v1/records", async || assert_eq!(nora.records().await.status, 200))
+        .await;
 }
 
 /// Only the first invocation compares the deliveries with Metriport's count.

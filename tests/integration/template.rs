@@ -132,6 +132,7 @@ const VARIABLES: [(&str, &[&str]); 9] = [
         "identity-session",
         &[
             "TABLE_NAME",
+            "ACCESS_LOG_RETENTION_DAYS",
             "METRIPORT_LIMITS",
             "METRIPORT_DAILY_QUOTA",
             "PERSON_BURST",
@@ -149,6 +150,7 @@ const VARIABLES: [(&str, &[&str]); 9] = [
         "webhook-process",
         &[
             "TABLE_NAME",
+            "ACCESS_LOG_RETENTION_DAYS",
             "RUN_ADVANCE_QUEUE_URL",
             "RECORD_FETCH_QUEUE_URL",
             "WEBHOOK_EVENTS_DEAD_LETTERS_URL",
@@ -158,6 +160,7 @@ const VARIABLES: [(&str, &[&str]); 9] = [
         "aal2-challenge",
         &[
             "TABLE_NAME",
+            "ACCESS_LOG_RETENTION_DAYS",
             "METRIPORT_LIMITS",
             "METRIPORT_DAILY_QUOTA",
             "PERSON_BURST",
@@ -171,6 +174,7 @@ const VARIABLES: [(&str, &[&str]); 9] = [
         "network-query",
         &[
             "TABLE_NAME",
+            "ACCESS_LOG_RETENTION_DAYS",
             "METRIPORT_LIMITS",
             "METRIPORT_DAILY_QUOTA",
             "PERSON_BURST",
@@ -183,6 +187,7 @@ const VARIABLES: [(&str, &[&str]); 9] = [
         "query-dispatch",
         &[
             "TABLE_NAME",
+            "ACCESS_LOG_RETENTION_DAYS",
             "METRIPORT_LIMITS",
             "METRIPORT_DAILY_QUOTA",
             "METRIPORT_API_KEY_SECRET",
@@ -203,6 +208,7 @@ const VARIABLES: [(&str, &[&str]); 9] = [
         "record-fetch",
         &[
             "TABLE_NAME",
+            "ACCESS_LOG_RETENTION_DAYS",
             "RECORDS_BUCKET",
             "RECORD_LINK_HOSTS",
             "RUN_ADVANCE_QUEUE_URL",
@@ -213,6 +219,7 @@ const VARIABLES: [(&str, &[&str]); 9] = [
         "record-read",
         &[
             "TABLE_NAME",
+            "ACCESS_LOG_RETENTION_DAYS",
             "METRIPORT_LIMITS",
             "METRIPORT_DAILY_QUOTA",
             "PERSON_BURST",

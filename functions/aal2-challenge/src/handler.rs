@@ -39,7 +39,7 @@ async fn open(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Res
     // another challenge, which supersedes that challenge.
     post.once((now, clock::new_id()), async |_attempt| {
         let redirect = redirects::allowed(&deps.redirects, &body(request, redirects::read)?)?;
-        let (opened, allowance) = open::open(deps, &caller.owner, &redirect).await?;
+        let (opened, allowance) = open::open(deps, &caller.owner, &caller.actor, &redirect).await?;
         let reply = limited(json(201, &opened), Some(&allowance));
         Ok(PostAnswer::until(reply, opened.link_expires_at))
     })

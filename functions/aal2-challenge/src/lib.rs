@@ -48,7 +48,7 @@ impl Deps {
     pub async fn read(init: &Init) -> Result<Self, InitError> {
         let (metriport, owner_key) = tokio::try_join!(init.metriport(INTERACTIVE), init.owner_key())?;
         let redirects = init.env.list("REDIRECT_ALLOWLIST");
-        let table = init.table()?;
+        let table = init.logging_table()?;
         Ok(Self {
             budget: init.caller_budget(&table)?,
             table,

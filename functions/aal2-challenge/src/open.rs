@@ -4,11 +4,13 @@ use serde::Serialize;
 use shared::Error;
 use shared::domain::budget::{Allowance, Budget, PersonAsk};
 use shared::domain::challenge::{ChallengeSlot, Pending};
+use shared::domain::log::Actor;
 use shared::domain::{ChallengeId, OwnerId, Time};
 use shared::edge::budget::apply_limits;
 use shared::edge::http::{Code, Problem};
 use shared::edge::verified;
-use shared::metriport::{Aal2Method, RedirectUrl};
+use shared::metriport::RedirectUrl;
+use shared::ports::Clock;
 use shared::store::{ReadChallenge, StoreError, WriteChallenge, reject_identity};
 use tokio::try_join;
 
@@ -41,6 +43,7 @@ pub struct OpenedChallenge {
 pub async fn open(
     io: &impl Ports,
     owner: &OwnerId,
+    actor: &Actor,
     redirect: &RedirectUrl,
 ) -> Result<(OpenedChallenge, Allowance), Error> {
     let now = io.now();
@@ -61,14 +64,14 @@ pub async fn open(
         patient: link.patient.clone(),
         expires_at: challenge.expires_at,
     };
-    keep(io, owner, challenges, pending).await?;
     let opened = OpenedChallenge {
         challenge_id: challenge.id,
         challenge_url: challenge.url.expose().to_owned(),
         expires_at: challenge.expires_at.to_string(),
-        method: method_name(&challenge.method),
+        method: challenge.method.as_str().to_owned(),
         link_expires_at: challenge.expires_at,
     };
+    keep(io, (owner, actor), challenges, pending, &opened.method).await?;
     Ok((opened, allowance))
 }
 
@@ -76,21 +79,19 @@ pub async fn open(
 /// the session of a started query, the item is read again. `read` is the item as it was read before the call to
 /// Metriport.
 async fn keep(
-    io: &(impl ReadChallenge + WriteChallenge),
-    owner: &OwnerId,
+    io: &(impl ReadChallenge + WriteChallenge + Clock),
+    (owner, actor): (&OwnerId, &Actor),
     mut read: ChallengeSlot,
     pending: Pending,
+    method: &str,
 ) -> Result<(), StoreError> {
     let mut tries = 1;
     loop {
-        match io.put_challenge(owner, &read.open(pending.clone())).await {
+        let slot = read.open(pending.clone());
+        match io.put_challenge(owner, &slot, method, actor, io.now()).await {
             Err(StoreError::Conflict(_)) if tries < ATTEMPTS => tries += 1,
             written => return written,
         }
         read = io.challenge(owner).await?;
     }
-}
-
-fn method_name(method: &Aal2Method) -> String {
-    method.as_str().to_owned()
 }

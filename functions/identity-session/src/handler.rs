@@ -32,6 +32,7 @@ async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error>
 async fn link(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Result<Response<Body>, Error> {
     let person = patient::Person {
         owner: &caller.owner,
+        actor: &caller.actor,
         external_id: caller.external_id(&deps.external_id_claim)?,
         facility: &deps.facility,
     };
@@ -55,7 +56,8 @@ async fn open(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Res
     // another session, with a new mark, which supersedes that session.
     post.once((now, clock::new_id()), async |_attempt| {
         let redirect = redirects::allowed(&deps.redirects, &body(request, redirects::read)?)?;
-        let (opened, allowance) = open::open(deps.io(), &caller.owner, &redirect, clock::new_id()).await?;
+        let (owner, actor) = (&caller.owner, &caller.actor);
+        let (opened, allowance) = open::open(deps.io(), owner, actor, &redirect, clock::new_id()).await?;
         let reply = limited(json(201, &opened), Some(&allowance));
         Ok(PostAnswer::until(reply, opened.link_expires_at))
     })

@@ -84,7 +84,7 @@ impl Deps {
             problem: "not a well-formed id",
         };
         let (metriport, owner_key) = tokio::try_join!(init.metriport(INTERACTIVE), init.owner_key())?;
-        let table = init.table()?;
+        let table = init.logging_table()?;
         Ok(Self {
             budget: init.caller_budget(&table)?,
             table,

@@ -5,6 +5,7 @@ use serde::Serialize;
 use shared::Error;
 use shared::domain::budget::{Allowance, Budget, PersonAsk};
 use shared::domain::identity::{OpenSession, Standing};
+use shared::domain::log::Actor;
 use shared::domain::{IdentitySessionId, OwnerId, Time};
 use shared::edge::budget::{PauseCalls, TakeTurn, apply_limits};
 use shared::edge::http::{Code, Problem};
@@ -44,6 +45,7 @@ pub struct OpenedIdentitySession {
 pub async fn open(
     io: &impl Open,
     owner: &OwnerId,
+    actor: &Actor,
     redirect: &RedirectUrl,
     mark: Uuid,
 ) -> Result<(OpenedIdentitySession, Allowance), Error> {
@@ -75,7 +77,7 @@ pub async fn open(
         mark,
     };
     let next = identity.open(open.clone());
-    io.put_identity_session(owner, &next, &open, &slot, now).await?;
+    io.put_identity_session(owner, &next, &open, &slot, actor, now).await?;
     let opened = OpenedIdentitySession {
         session_id: session.id,
         session_url: session.url.expose().to_owned(),

@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use shared::Error;
 use shared::domain::budget::Allowance;
 use shared::domain::claims::ClaimRules;
+use shared::domain::log::Actor;
 use shared::domain::patient::{Beginning, LinkConflict, PatientLink, PatientSlot};
 use shared::domain::{Demographics, DemographicsHash, ExternalId, FacilityId, OwnerId};
 use shared::edge::budget::{CountCall, PauseCalls, TakeTurn};
@@ -55,6 +56,8 @@ pub trait ReportConflict {
 pub struct Person<'a> {
     /// The caller's owner id.
     pub owner: &'a OwnerId,
+    /// The caller, as the access log names them.
+    pub actor: &'a Actor,
     /// The caller's id at Metriport.
     pub external_id: ExternalId,
     /// The facility of the patient.
@@ -153,8 +156,10 @@ async fn finish(
     begun: PatientSlot,
     link: PatientLink,
 ) -> Result<PatientSlot, Error> {
+    let what = begun.access(&link);
     let slot = begun.clone().finish(link);
-    match io.end_change(person.owner, &slot, io.now()).await {
+    let finished = io.finish_change(person.owner, &slot, what, person.actor, io.now());
+    match finished.await {
         Ok(()) => Ok(slot),
         Err(error) if error.lacks(Condition::PatientUnowned) => {
             let error = refused(io, LinkConflict::PatientOwned).into();

@@ -4,6 +4,7 @@
 use shared::Error;
 use shared::domain::budget::PersonAsk;
 use shared::domain::challenge::{ChallengeAnswer, ChallengeRefusal, Held};
+use shared::domain::log::Actor;
 use shared::domain::pull::{NewPull, Pull};
 use shared::domain::{Aal2SessionId, ChallengeId, OwnerId, PullId, SourceKind, Sources, Time};
 use shared::edge::budget::{PlanStart, TakeShare, granted};
@@ -33,6 +34,8 @@ const ATTEMPTS: u32 = 5;
 
 /// A request for a pull.
 pub struct PullAsk<'r> {
+    /// The caller, as the access log names them.
+    pub actor: &'r Actor,
     /// The header `x-aal2-session`.
     pub session: Option<&'r str>,
     /// The body.
@@ -75,6 +78,7 @@ pub async fn accept(io: &impl Accept, owner: &OwnerId, ask: PullAsk<'_>, key: &O
         session: session(ask.session)?,
         challenge: ask.body.challenge,
         status: ask.body.aal2_status,
+        actor: ask.actor,
         key,
     };
     let pull = match place(io, owner, &checked, now).await {
@@ -97,6 +101,7 @@ struct CheckedAsk<'k> {
     session: Aal2SessionId,
     challenge: ChallengeId,
     status: String,
+    actor: &'k Actor,
     key: &'k OwnerKey,
 }
 
@@ -160,7 +165,8 @@ async fn write(
         lock_until: pull.lock_until(io.timing()),
     };
     // One transaction, so that a refusal uses up neither the challenge nor the session.
-    io.accept_pull(owner, grounds, &held, &hash, &pull).await?;
+    io.accept_pull(owner, grounds, &held, &hash, &pull, checked.actor)
+        .await?;
     Ok(pull)
 }
 

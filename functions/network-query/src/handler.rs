@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
-use shared::domain::{OwnerId, PullId, Time};
+use shared::domain::{PullId, Time};
 use shared::edge::http::request::{body, header, path_parameter, route};
 use shared::edge::http::{Caller, Code, Post, PostAnswer, Problem, json, respond};
 use shared::ports::Clock as _;
@@ -22,7 +22,7 @@ async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error>
     let caller = Caller::of(request, &deps.owner_key, &deps.assurance, now)?;
     let owner = &caller.owner;
     match route(request).as_str() {
-        "POST /v1/network-queries" => accept(deps, owner, request, now).await,
+        "POST /v1/network-queries" => accept(deps, &caller, request, now).await,
         "GET /v1/network-queries" => Ok(json(200, &view::list(deps.io(), owner, now).await?)),
         "GET /v1/network-queries/{id}" => Ok(json(200, &view::show(deps.io(), owner, pull_id(request)?, now).await?)),
         "GET /v1/network-queries/{id}/timeline" => {
@@ -32,7 +32,8 @@ async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error>
     }
 }
 
-async fn accept(deps: &Deps, owner: &OwnerId, request: &Request, now: Time) -> Result<Response<Body>, Error> {
+async fn accept(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Result<Response<Body>, Error> {
+    let owner = &caller.owner;
     let session = header(request, "x-aal2-session");
     let post = Post {
         request,
@@ -44,6 +45,7 @@ async fn accept(deps: &Deps, owner: &OwnerId, request: &Request, now: Time) -> R
     };
     post.once((now, clock::new_id()), async |attempt| {
         let ask = accept::PullAsk {
+            actor: &caller.actor,
             session,
             body: body(request, AskBody::read)?,
             id: PullId::new(attempt.id),

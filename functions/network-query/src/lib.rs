@@ -51,7 +51,7 @@ impl Deps {
     /// # Errors
     /// Fails if a variable or secret is missing or malformed.
     pub async fn read(init: &Init) -> Result<Self, InitError> {
-        let (table, advances) = (init.table()?, init.advance_queue()?);
+        let (table, advances) = (init.logging_table()?, init.advance_queue()?);
         Ok(Self {
             budget: init.caller_budget(&table)?,
             table,

@@ -65,7 +65,7 @@ impl Deps {
     /// # Errors
     /// Fails if a variable or secret is missing or malformed.
     pub async fn read(init: &Init) -> Result<Self, InitError> {
-        let table = init.table()?;
+        let table = init.logging_table()?;
         Ok(Self {
             budget: init.rate_budget(&table)?,
             table,

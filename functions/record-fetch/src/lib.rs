@@ -51,7 +51,7 @@ impl Deps {
     /// Fails if a variable or secret is missing or malformed.
     pub fn read(init: &Init) -> Result<Self, InitError> {
         Ok(Self {
-            table: init.table()?,
+            table: init.logging_table()?,
             bucket: init.bucket()?,
             links: init.link_client()?,
             advances: init.advance_queue()?,

@@ -21,11 +21,11 @@ pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Inf
 async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error> {
     let now = deps.now();
     let caller = Caller::of(request, &deps.owner_key, &deps.assurance, now)?;
-    let owner = &caller.owner;
+    let (owner, actor) = (&caller.owner, &caller.actor);
     match route(request).as_str() {
-        "GET /v1/records" => Ok(json(200, &view::list(deps.io(), owner, now).await?)),
+        "GET /v1/records" => Ok(json(200, &view::list(deps.io(), owner, actor, now).await?)),
         "GET /v1/records/{id}" => {
-            let (record, allowance) = view::show(deps.io(), owner, record_id(request)?, now).await?;
+            let (record, allowance) = view::show(deps.io(), owner, actor, record_id(request)?, now).await?;
             Ok(limited(json(200, &record), allowance.as_ref()))
         }
         "POST /v1/records" => ask(deps, owner, request, now).await,

@@ -7,19 +7,19 @@ pub mod view;
 use shared::clock::SystemClock;
 use shared::config::{self, Env};
 use shared::domain::assurance::Assurance;
-use shared::edge::budget::{PersonBudget, TakeShare};
+use shared::edge::budget::{MintEntry, PersonBudget, TakeShare};
 use shared::edge::init::{Init, InitError};
 use shared::metrics::Metrics;
 use shared::owner::OwnerKey;
 use shared::ports::Clock;
 use shared::queue::{AdvanceQueue, SendAdvance};
 use shared::records::{Bucket, MintLink};
-use shared::store::{CreateRecord, ListRecords, ReadPerson, ReadRecord, Table};
+use shared::store::{CreateRecord, ListRecords, NoteHour, ReadPerson, ReadRecord, Table};
 
 shared::ports! {
     /// The ports that the steps use.
-    pub trait Ports = ReadPerson + ReadRecord + ListRecords + CreateRecord
-        + MintLink
+    pub trait Ports = ReadPerson + ReadRecord + ListRecords + CreateRecord + NoteHour
+        + MintEntry + MintLink
         + TakeShare
         + SendAdvance
         + Clock;
@@ -56,7 +56,7 @@ impl Deps {
     /// # Errors
     /// Fails if a variable or secret is missing or malformed.
     pub async fn read(init: &Init) -> Result<Self, InitError> {
-        let (table, bucket, advances) = (init.table()?, init.bucket()?, init.advance_queue()?);
+        let (table, bucket, advances) = (init.logging_table()?, init.bucket()?, init.advance_queue()?);
         let owner_key = init.owner_key().await?;
         Ok(Self {
             budget: init.person_budget(&table)?,

@@ -1,27 +1,31 @@
 //! Shows a person's records, if the person's identity is verified. Each request for one record gets its own link, which
-//! lives one minute.
+//! lives one minute and has its own entry in the access log.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 use shared::Error;
-use shared::domain::budget::{Allowance, PersonAsk};
+use shared::domain::budget::{Allowance, PersonShares};
+use shared::domain::log::{Access, Actor};
 use shared::domain::pull::RecordPhase;
-use shared::domain::record::{Record, RecordQuery, RecordReason, RecordState};
+use shared::domain::record::{Record, RecordQuery, RecordReason, RecordState, StoredObject};
 use shared::domain::{OwnerId, PullId, RecordId, Time};
-use shared::edge::budget::TakeShare;
+use shared::edge::budget::MintEntry;
 use shared::edge::http::{Code, Next, Problem};
 use shared::edge::verified;
 use shared::ports::Clock;
 use shared::records::MintLink;
-use shared::store::{ListRecords, ReadPerson, ReadRecord};
+use shared::store::{ListRecords, Mint, NoteHour, ReadPerson, ReadRecord, StoreError};
 use tokio::try_join;
 
 /// Maximum number of records that a list shows.
 const LIST_MAX: i32 = 100;
 /// How long a link lives.
 const LINK_LIFE: Duration = Duration::from_secs(60);
+/// Maximum number of times that the entry of a link is written again. A write fails if another request of the person
+/// changes the shares first.
+const RETRIES_MAX: u64 = 7;
 
 /// One record.
 #[derive(Serialize)]
@@ -63,22 +67,30 @@ pub struct RecordListView {
     records: Vec<RecordView>,
 }
 
-/// The newest records of the patient to whom the caller is linked, without links to their files.
+/// The newest records of the patient to whom the caller is linked, without links to their files. The access log gets an
+/// entry once an hour.
 ///
 /// # Errors
 /// Refuses a caller who is not linked to a patient, or whose identity is not verified for this patient's present
-/// demographics.
+/// demographics. Also fails if the entry cannot be written.
 pub async fn list(
-    io: &(impl ListRecords + ReadPerson + Clock),
+    io: &(impl ListRecords + ReadPerson + NoteHour + Clock),
     owner: &OwnerId,
+    actor: &Actor,
     now: Time,
 ) -> Result<RecordListView, Error> {
     let ((slot, identity), records) = try_join!(io.person(owner), io.records(owner, LIST_MAX))?;
     let (link, _) = verified(&slot, &identity, now, io.timing())?;
+    io.note_hour(owner, Access::RecordsListed, actor, now).await?;
     let of_patient = records.iter().filter(|record| record.patient == link.patient);
     Ok(RecordListView {
         records: of_patient.map(|record| of_record(record, now)).collect(),
     })
+}
+
+shared::ports! {
+    /// Shows a record and makes a link to its file.
+    pub trait Show = ReadRecord + ReadPerson + MintEntry + MintLink + Clock;
 }
 
 /// One record of the caller. If its file is in the bucket, adds a link to the file. The link counts against the
@@ -88,33 +100,65 @@ pub async fn list(
 /// Fails like [`list`]. Also fails if a link must be minted and the person's share is used up. Another person's record
 /// gets the same 404 as an unknown one.
 pub async fn show(
-    io: &(impl ReadRecord + ReadPerson + MintLink + TakeShare + Clock),
+    io: &impl Show,
     owner: &OwnerId,
+    actor: &Actor,
     id: RecordId,
     now: Time,
 ) -> Result<(RecordView, Option<Allowance>), Error> {
-    let ((slot, identity), record) = try_join!(io.person(owner), io.record(owner, id))?;
+    let mut tries = 0;
+    loop {
+        let (record, shares) = read(io, owner, id, now).await?;
+        let Some(object) = &record.object else {
+            return Ok((of_record(&record, now), None));
+        };
+        // A later time at each try: a link that another request made at the same time has the same key in the log.
+        let at = io.now().plus(Duration::from_millis(tries));
+        let mint = Mint {
+            record: &record,
+            actor,
+            at,
+        };
+        match io.write_mint(owner, mint, &shares).await {
+            Err(Error::Store(StoreError::Conflict(_))) if tries < RETRIES_MAX => tries += 1,
+            // The link is made after its entry, so no link lacks one.
+            written => return with_link(io, &record, object, now, written?).await,
+        }
+    }
+}
+
+/// The record and the person's shares, if the caller may read the record.
+async fn read(
+    io: &(impl ReadRecord + ReadPerson + MintEntry + Clock),
+    owner: &OwnerId,
+    id: RecordId,
+    now: Time,
+) -> Result<(Record, PersonShares), Error> {
+    let ((slot, identity), record, shares) = try_join!(io.person(owner), io.record(owner, id), io.shares(owner))?;
     let (link, _) = verified(&slot, &identity, now, io.timing())?;
     // A person may read only records of the patient to whom they are linked now.
     let record = record.filter(|record| record.patient == link.patient);
-    let record = record.ok_or_else(|| Problem::new(Code::NotFound))?;
-    let mut view = of_record(&record, now);
-    let mut allowance = None;
-    if let Some(object) = &record.object {
-        allowance = Some(io.share(owner, PersonAsk::Link, now).await?);
-        let file = format!(
-            "record-{}.{}",
-            record.created_at.date(),
-            record.query.conversion.as_str()
-        );
-        let link = io.mint(&object.key, &file, LINK_LIFE).await?;
-        let expires_at = now.plus(LINK_LIFE).to_string();
-        view.link = Some(LinkView {
-            url: link.as_str().to_owned(),
-            expires_at,
-        });
-    }
-    Ok((view, allowance))
+    Ok((record.ok_or_else(|| Problem::new(Code::NotFound))?, shares))
+}
+
+async fn with_link(
+    io: &impl MintLink,
+    record: &Record,
+    object: &StoredObject,
+    now: Time,
+    allowance: Allowance,
+) -> Result<(RecordView, Option<Allowance>), Error> {
+    let (date, form) = (record.created_at.date(), record.query.conversion.as_str());
+    let link = io
+        .mint(&object.key, &format!("record-{date}.{form}"), LINK_LIFE)
+        .await?;
+    let link = LinkView {
+        url: link.as_str().to_owned(),
+        expires_at: now.plus(LINK_LIFE).to_string(),
+    };
+    let mut view = of_record(record, now);
+    view.link = Some(link);
+    Ok((view, Some(allowance)))
 }
 
 /// One record, in the state that a reader sees at `now`, without a link.

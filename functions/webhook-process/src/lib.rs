@@ -57,7 +57,7 @@ impl Deps {
     pub fn read(init: &Init) -> Result<Self, InitError> {
         let (advances, fetches) = (init.advance_queue()?, init.fetch_queue()?);
         Ok(Self {
-            table: init.table()?,
+            table: init.logging_table()?,
             advances,
             fetches,
             dead_letters: init.dead_letters(SourceQueue::WebhookEvents)?,

@@ -22,7 +22,7 @@ use crate::ports::port;
 use crate::store::{StoreError, Table, TakePlace, TakeSlot, Took};
 
 pub use day::{CountCall, DayBudget, uncount_unsent};
-pub use person::{CallerBudget, PersonBudget, TakeShare, TakeTurn};
+pub use person::{CallerBudget, MintEntry, PersonBudget, TakeShare, TakeTurn};
 
 use person::secs_until;
 

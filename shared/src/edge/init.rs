@@ -69,20 +69,23 @@ pub struct Init {
     pub deployment: Deployment,
     /// The function's metrics.
     pub metrics: Metrics,
+    /// The function's name.
+    function: String,
     aws: Aws,
 }
 
 impl Init {
-    /// Sets up logging and metrics, and reads the variables that every function needs.
+    /// Sets up logging and metrics, and reads the variables that every function needs. `module` is the function's
+    /// crate, whose name with hyphens is the function's name.
     ///
     /// # Errors
     /// When a variable is missing or malformed.
     pub fn read(env: Env, module: &str) -> Result<Self, InitError> {
         telemetry::init(&env, module);
-        Self::started(env).map_err(InitError::log_and_return)
+        Self::started(env, module.replace('_', "-")).map_err(InitError::log_and_return)
     }
 
-    fn started(env: Env) -> Result<Self, InitError> {
+    fn started(env: Env, function: String) -> Result<Self, InitError> {
         let deployment = Deployment::read(&env)?;
         let aws = Aws::trusting(&env, &deployment.roots)?;
         let metrics = Metrics::to_stdout(&deployment.stage);
@@ -90,6 +93,7 @@ impl Init {
             env,
             deployment,
             metrics,
+            function,
             aws,
         })
     }
@@ -108,6 +112,15 @@ impl Init {
     /// When `TABLE_NAME` is missing.
     pub fn table(&self) -> Result<Table, InitError> {
         Ok(Table::read(&self.aws.dynamodb(), &self.env)?.with_metrics(self.metrics.clone()))
+    }
+
+    /// The table, for a function that writes entries of the access log.
+    ///
+    /// # Errors
+    /// When `TABLE_NAME` is missing, or `ACCESS_LOG_RETENTION_DAYS` is missing or malformed.
+    pub fn logging_table(&self) -> Result<Table, InitError> {
+        let timing = self.deployment.timing;
+        Ok(self.table()?.with_log(&self.env, &self.function, timing)?)
     }
 
     /// The rate budget.

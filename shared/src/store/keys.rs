@@ -2,6 +2,7 @@
 //! `template.yaml` distinguish partitions by this prefix, so that each function reaches only the kinds it needs.
 
 use crate::domain::budget::Budget;
+use crate::domain::log::{LogDay, LogEntry, shard};
 use crate::domain::{
     Aal2SessionHash, IdentitySessionId, MessageId, OwnerId, PatientId, PullId, RecordId, UpstreamRequestId,
 };
@@ -86,6 +87,16 @@ pub(super) fn used_aal2(session: &Aal2SessionHash) -> Key {
 }
 pub(super) fn message(message: &MessageId) -> Key {
     key(format!("MESSAGE#{}", message.as_str()), "SEEN")
+}
+
+/// An entry of the access log. The partition is not the person's, so that an erasure leaves it.
+pub(super) fn log(owner: &OwnerId, entry: &LogEntry) -> Key {
+    key(format!("LOG#{}", owner.as_str()), entry.sort_key())
+}
+
+/// The partition of the index `day` that lists a person's entries of this day.
+pub(super) fn log_day(day: LogDay, owner: &OwnerId) -> String {
+    format!("DAY#{day}#{:x}", shard(owner))
 }
 
 /// The one row about failed deliveries, for the whole account.

@@ -7,6 +7,7 @@ use super::pulls::RequestRow;
 use super::transaction::Replaces;
 use super::{Condition, Result, Table, keys};
 use crate::domain::identity::Identity;
+use crate::domain::log::{Access, Actor};
 use crate::domain::{IdentitySessionId, MessageId, OwnerId, PatientId, PullId, RecordId, Time, UpstreamRequestId};
 use crate::message::Subject;
 use crate::ports::port;
@@ -67,8 +68,9 @@ port! {
 port! {
     /// Binds proofed identities to persons.
     pub trait BindIdentity via HasStore {
-        /// Stores an identity after a verification, and marks the message as seen. Fails if the identity has changed
-        /// ([`Condition::IdentityAsRead`]) or the message was seen before ([`Condition::MessageUnseen`]).
+        /// Stores an identity after a verification, marks the message as seen, and logs the access. Fails if the
+        /// identity has changed ([`Condition::IdentityAsRead`]) or the message was seen before
+        /// ([`Condition::MessageUnseen`]).
         async fn write_verified(
             &self,
             owner: &OwnerId,
@@ -136,6 +138,11 @@ impl BindIdentity for Table {
             identity,
             [],
         )?;
-        transaction.put_seen_message(message)?.commit().await
+        let entry = self.log_entry(Access::IdentityVerified, &Actor::Function, message.at)?;
+        transaction
+            .put_seen_message(message)?
+            .put_log(owner, &entry)?
+            .commit()
+            .await
     }
 }

@@ -6,11 +6,14 @@
 //!
 //! Ports are small traits: a step that takes `&impl ReadPull` cannot write.
 
+mod accept;
 mod budget;
 mod error;
 mod idempotency;
 mod keys;
 mod links;
+mod log;
+mod mint;
 mod person;
 mod pulls;
 mod records;
@@ -21,13 +24,16 @@ mod table;
 mod transaction;
 mod waiting;
 
+pub use accept::{AcceptPull, Grounds, can_accept};
 pub use budget::{ReadDay, SpendDay, TakePlace, TakeSlot, Took};
 pub use error::StoreError;
 pub use idempotency::PersonsKeys;
 pub use links::{BindIdentity, Correlate, Correlation, RememberMessage, SeenMessage};
+pub use log::NoteHour;
+pub use mint::{Mint, WriteMint};
 pub use person::{
-    AcceptPull, Grounds, ReadChallenge, ReadIdentity, ReadPatient, ReadPerson, RejectIdentity, WriteChallenge,
-    WriteIdentity, WritePatient, can_accept, reject_identity,
+    ReadChallenge, ReadIdentity, ReadPatient, ReadPerson, RejectIdentity, WriteChallenge, WriteIdentity, WritePatient,
+    reject_identity,
 };
 pub use pulls::{ListPulls, PullWrite, ReadPull, TimelineEntry, WritePull, WritePullOnce};
 pub use records::{

@@ -3,13 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::transaction::Replaces;
-use super::{Condition, Correlate, Result, StoreError, Table, keys, table};
-use crate::domain::challenge::{ChallengeSlot, Held};
+use super::{Condition, Correlate, Result, Table, keys, table};
+use crate::domain::challenge::ChallengeSlot;
 use crate::domain::identity::{Identity, OpenSession};
+use crate::domain::log::{Access, Actor, LogEntry};
 use crate::domain::patient::PatientSlot;
-use crate::domain::pull::{Pull, PullEvent};
-use crate::domain::{Aal2SessionHash, OwnerId, PatientId, ProofedIdentityId, Time};
-use crate::metrics::Metric;
+use crate::domain::{OwnerId, PatientId, ProofedIdentityId, Time};
 use crate::ports::port;
 
 /// Days for which correlation rows, and rows of seen messages and used sessions, are kept.
@@ -44,14 +43,6 @@ impl PatientOwnerRow {
             Some(_) => None,
         }
     }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct UsedRow<'a> {
-    owner: &'a OwnerId,
-    #[serde(rename = "run")]
-    pull: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +82,15 @@ port! {
         /// Stores the end of a change, and makes the person the owner of the linked patient. Fails if another person
         /// owns or claims the patient ([`Condition::PatientUnowned`]).
         async fn end_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Result<()>;
+        /// Stores the end of a successful change like [`WritePatient::end_change`], and logs the access that it is.
+        async fn finish_change(
+            &self,
+            owner: &OwnerId,
+            slot: &PatientSlot,
+            what: Access,
+            actor: &Actor,
+            now: Time,
+        ) -> Result<()>;
     }
 }
 
@@ -113,15 +113,16 @@ port! {
 port! {
     /// Writes a person's identity.
     pub trait WriteIdentity via HasStore {
-        /// Stores an identity with a newly opened session, and the rows that correlate the session's webhooks. Fails if
-        /// the identity ([`Condition::IdentityAsRead`]) or the patient ([`Condition::PatientAsRead`]) has changed since
-        /// it was read.
+        /// Stores an identity with a newly opened session, and the rows that correlate the session's webhooks. Logs the
+        /// access. Fails if the identity ([`Condition::IdentityAsRead`]) or the patient ([`Condition::PatientAsRead`])
+        /// has changed since it was read.
         async fn put_identity_session(
             &self,
             owner: &OwnerId,
             identity: &Identity,
             session: &OpenSession,
             patient: &PatientSlot,
+            actor: &Actor,
             now: Time,
         ) -> Result<()>;
     }
@@ -146,40 +147,15 @@ port! {
 port! {
     /// Writes a person's challenge.
     pub trait WriteChallenge via HasStore {
-        /// Stores the slot over the previous version.
-        async fn put_challenge(&self, owner: &OwnerId, slot: &ChallengeSlot) -> Result<()>;
-    }
-}
-
-/// The items on which the acceptance of a pull depends, as they were read.
-#[derive(Debug, Clone, Copy)]
-pub struct Grounds<'a> {
-    /// The patient.
-    pub patient: &'a PatientSlot,
-    /// The identity.
-    pub identity: &'a Identity,
-    /// The challenge.
-    pub challenge: &'a ChallengeSlot,
-    /// The deadline of the patient's lock. It counts only if the pull never releases the lock.
-    pub lock_until: Time,
-}
-
-port! {
-    /// Accepts a pull.
-    pub trait AcceptPull via HasStore {
-        /// Whether the AAL2 session was used already.
-        async fn is_session_used(&self, session: &Aal2SessionHash) -> Result<bool>;
-        /// The deadline of the pull lock on the patient, if a pull holds one.
-        async fn locked_until(&self, patient: &PatientId) -> Result<Option<Time>>;
-        /// Uses up the challenge and the session, locks the patient, and writes the pull with its first timeline entry,
-        /// in one transaction. Patient, identity and challenge must not have changed since they were read.
-        async fn accept_pull(
+        /// Stores the slot with a newly opened challenge over the previous version, and logs the access. `method` is
+        /// the challenge's second factor, or empty.
+        async fn put_challenge(
             &self,
             owner: &OwnerId,
-            grounds: Grounds<'_>,
-            held: &Held,
-            session: &Aal2SessionHash,
-            pull: &Pull,
+            slot: &ChallengeSlot,
+            method: &str,
+            actor: &Actor,
+            now: Time,
         ) -> Result<()>;
     }
 }
@@ -225,16 +201,35 @@ impl WritePatient for Table {
     }
 
     async fn end_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Result<()> {
-        let transaction = self.transaction().put_patient(owner, slot)?;
-        // If the person owns the patient already, the row is rewritten unchanged. This spares a read.
-        match &slot.link {
-            Some(link) => transaction.put_owner(owner, &link.patient, now, None)?.commit().await,
-            None => transaction.commit().await,
-        }
+        self.transaction().put_end_of_change(owner, slot, now)?.commit().await
+    }
+
+    async fn finish_change(
+        &self,
+        owner: &OwnerId,
+        slot: &PatientSlot,
+        what: Access,
+        actor: &Actor,
+        now: Time,
+    ) -> Result<()> {
+        self.transaction()
+            .put_end_of_change(owner, slot, now)?
+            .put_log(owner, &self.log_entry(what, actor, now)?)?
+            .commit()
+            .await
     }
 }
 
 impl super::transaction::Transaction<'_> {
+    fn put_end_of_change(self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Result<Self> {
+        let transaction = self.put_patient(owner, slot)?;
+        // If the person owns the patient already, the row is rewritten unchanged. This spares a read.
+        match &slot.link {
+            Some(link) => transaction.put_owner(owner, &link.patient, now, None),
+            None => Ok(transaction),
+        }
+    }
+
     /// Makes the person the patient's owner, or its claimant until `deadline`.
     fn put_owner(self, owner: &OwnerId, patient: &PatientId, now: Time, deadline: Option<Time>) -> Result<Self> {
         let replaces = Replaces::NobodyElses(owner, now);
@@ -285,6 +280,7 @@ impl WriteIdentity for Table {
         identity: &Identity,
         session: &OpenSession,
         patient: &PatientSlot,
+        actor: &Actor,
         now: Time,
     ) -> Result<()> {
         let replaces = Replaces::Version(identity.version.saturating_sub(1));
@@ -308,6 +304,7 @@ impl WriteIdentity for Table {
             )?
             .put(Condition::RowNew, &Replaces::Nothing, marked, &row, [("ttl", ttl(now))])?
             .check(Condition::PatientAsRead, keys::patient(owner), patient.version)?
+            .put_log(owner, &self.log_entry(Access::SessionOpened, actor, now)?)?
             .commit()
             .await
     }
@@ -351,96 +348,23 @@ impl ReadChallenge for Table {
 }
 
 impl WriteChallenge for Table {
-    async fn put_challenge(&self, owner: &OwnerId, slot: &ChallengeSlot) -> Result<()> {
-        let replaces = Replaces::Version(slot.version.saturating_sub(1));
-        let transaction = self.transaction();
-        transaction
-            .put(Condition::ChallengeAsRead, &replaces, keys::challenge(owner), slot, [])?
-            .commit()
-            .await
-    }
-}
-
-/// Checks whether the session is unused and the patient has no open pull. A pull that would be refused thus takes no
-/// slot of the rate budget. The result may be outdated: only the transaction of [`AcceptPull::accept_pull`] decides.
-///
-/// # Errors
-/// Fails with [`StoreError::Conflict`] and the failed conditions, like [`AcceptPull::accept_pull`]. Also fails if the
-/// table fails.
-pub async fn can_accept(io: &impl AcceptPull, session: &Aal2SessionHash, patient: &PatientId, now: Time) -> Result<()> {
-    let (was_used, until) = futures_util::try_join!(io.is_session_used(session), io.locked_until(patient))?;
-    let locked = until.is_some_and(|until| until > now);
-    // `accept_pull` writes the session and the lock in one transaction, perhaps between these two reads. If only the
-    // lock was found, a second read therefore shows whether the session was written with it.
-    let was_used = was_used || (locked && io.is_session_used(session).await?);
-    let found = [(was_used, Condition::SessionUnused), (locked, Condition::NoOpenPull)];
-    let lacking: Vec<_> = found.into_iter().filter_map(|(is, what)| is.then_some(what)).collect();
-    match lacking.is_empty() {
-        true => Ok(()),
-        false => Err(StoreError::Conflict(lacking)),
-    }
-}
-
-impl AcceptPull for Table {
-    async fn is_session_used(&self, session: &Aal2SessionHash) -> Result<bool> {
-        let row: Option<OwnerRow> = self.get(keys::used_aal2(session), "used session").await?;
-        Ok(row.is_some())
-    }
-
-    async fn locked_until(&self, patient: &PatientId) -> Result<Option<Time>> {
-        let lock: Option<LockRow> = self.get(keys::open_pull(patient), "lock").await?;
-        Ok(lock.map(|lock| lock.deadline))
-    }
-
-    async fn accept_pull(
+    async fn put_challenge(
         &self,
         owner: &OwnerId,
-        grounds: Grounds<'_>,
-        held: &Held,
-        session: &Aal2SessionHash,
-        pull: &Pull,
+        slot: &ChallengeSlot,
+        method: &str,
+        actor: &Actor,
+        now: Time,
     ) -> Result<()> {
-        let now = pull.created_at;
-        let spent = grounds.challenge.clone().spend(held.clone());
-        let used = UsedRow {
-            owner,
-            pull: pull.id.to_string(),
+        let replaces = Replaces::Version(slot.version.saturating_sub(1));
+        let entry = LogEntry {
+            method: Some(method.to_owned()).filter(|method| !method.is_empty()),
+            ..self.log_entry(Access::ChallengeOpened, actor, now)?
         };
-        let lock = LockRow {
-            owner: owner.clone(),
-            holder: pull.id.to_string(),
-            deadline: grounds.lock_until,
-        };
-        let read = Replaces::Version(grounds.challenge.version);
-        // One transaction, so that a refused pull uses up neither the challenge nor the session.
         self.transaction()
-            .put(Condition::ChallengeAsRead, &read, keys::challenge(owner), &spent, [])?
-            .put(
-                Condition::SessionUnused,
-                &Replaces::Nothing,
-                keys::used_aal2(session),
-                &used,
-                [("ttl", ttl(now))],
-            )?
-            .put(
-                Condition::NoOpenPull,
-                &Replaces::NothingAlive(now),
-                keys::open_pull(&pull.patient),
-                &lock,
-                [],
-            )?
-            .put_pull(owner, pull, 0)?
-            .put_entry(owner, pull, None::<&PullEvent>, None, now)?
-            .check(Condition::PatientAsRead, keys::patient(owner), grounds.patient.version)?
-            .check(
-                Condition::IdentityAsRead,
-                keys::identity(owner),
-                grounds.identity.version,
-            )?
+            .put(Condition::ChallengeAsRead, &replaces, keys::challenge(owner), slot, [])?
+            .put_log(owner, &entry)?
             .commit()
-            .await?;
-        // Counted only after the commit, because a refused pull did not start.
-        self.metrics.put(&[Metric::pull_started()]);
-        Ok(())
+            .await
     }
 }

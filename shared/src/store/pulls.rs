@@ -10,7 +10,8 @@ use super::table::{Page, text};
 use super::transaction::{Replaces, Transaction};
 use super::{Condition, Result, Table, keys};
 use crate::domain::challenge::ChallengeSlot;
-use crate::domain::pull::{Change, Pull, PullEvent};
+use crate::domain::log::{Actor, LogEntry};
+use crate::domain::pull::{Change, Pull, PullEvent, PullState};
 use crate::domain::record::Record;
 use crate::domain::{OwnerId, PullId, RecordId, Time, UpstreamRequestId};
 use crate::message::Subject;
@@ -62,8 +63,8 @@ port! {
 port! {
     /// Writes a change of a pull.
     pub trait WritePull via HasStore {
-        /// Writes, in one transaction, the pull over its previous version, a timeline entry, and everything else that
-        /// the change requires.
+        /// Writes, in one transaction, the pull over its previous version, a timeline entry, the entries of the access
+        /// log, and everything else that the change requires.
         async fn write_pull(&self, owner: &OwnerId, write: PullWrite<'_>) -> Result<()>;
     }
 }
@@ -177,6 +178,9 @@ impl Table {
         if change.unlocks {
             transaction = transaction.release(keys::open_pull(&pull.patient), &pull.id.to_string())?;
         }
+        for entry in self.entries_of_pull(change, now)? {
+            transaction = transaction.put_log(owner, &entry)?;
+        }
         if let Some(message) = message {
             transaction = transaction.put_seen_message(message)?;
         }
@@ -186,6 +190,19 @@ impl Table {
             self.metrics.put(&[Metric::pull_ended(state)]);
         }
         Ok(())
+    }
+}
+
+impl Table {
+    fn entries_of_pull(&self, change: &Change, now: Time) -> Result<Vec<LogEntry>> {
+        let entry = |(what, state): (_, Option<PullState>)| {
+            Ok(LogEntry {
+                run: Some(change.pull.id),
+                result: state.map(|state| state.as_str().to_owned()),
+                ..self.log_entry(what, &Actor::Function, now)?
+            })
+        };
+        change.accesses().map(entry).collect()
     }
 }
 

@@ -5,6 +5,7 @@ use super::pulls::due_attributes;
 use super::table::Page;
 use super::transaction::{Replaces, Transaction};
 use super::{Condition, Result, StoreError, Table, keys};
+use crate::domain::log::{Actor, LogEntry};
 use crate::domain::record::{OpenRecords, Record, RecordChange, RecordEvent};
 use crate::domain::{OwnerId, RecordId, Time, Timing};
 use crate::message::Subject;
@@ -42,7 +43,7 @@ port! {
     /// Writes a change of a record.
     pub trait WriteRecord via HasStore {
         /// Writes the change over the previous version, and takes or releases the patient's lock as the change
-        /// requires.
+        /// requires. Logs the access that the change is.
         async fn write_record(&self, owner: &OwnerId, write: RecordWrite<'_>) -> Result<()>;
     }
 }
@@ -140,6 +141,9 @@ impl Table {
         if change.unlocks {
             transaction = transaction.release(keys::open_consolidated(&record.patient), &record.id.to_string())?;
         }
+        if let Some(entry) = self.entry_of_record(change, now)? {
+            transaction = transaction.put_log(owner, &entry)?;
+        }
         if let Some(message) = message {
             transaction = transaction.put_seen_message(message)?;
         }
@@ -149,6 +153,19 @@ impl Table {
             self.metrics.put(&ended(record));
         }
         Ok(())
+    }
+}
+
+impl Table {
+    fn entry_of_record(&self, change: &RecordChange, now: Time) -> Result<Option<LogEntry>> {
+        let Some(what) = change.access() else { return Ok(None) };
+        let record = &change.record;
+        Ok(Some(LogEntry {
+            run: record.pull,
+            record: Some(record.id),
+            result: Some(record.query.conversion.as_str().to_owned()),
+            ..self.log_entry(what, &Actor::Function, now)?
+        }))
     }
 }
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::keys::Key;
+use super::log::LogWriter;
 use super::{Result, StoreError};
 use crate::config::{ConfigError, Env};
 use crate::metrics::Metrics;
@@ -21,6 +22,7 @@ pub struct Table {
     pub(super) client: Client,
     pub(super) name: String,
     pub(super) metrics: Metrics,
+    pub(super) log: Option<LogWriter>,
 }
 
 impl Table {
@@ -33,6 +35,7 @@ impl Table {
             client: client.clone(),
             name: env.required("TABLE_NAME")?.to_owned(),
             metrics: Metrics::off(),
+            log: None,
         })
     }
 

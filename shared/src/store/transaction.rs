@@ -44,6 +44,10 @@ pub enum Condition {
     MessageUnseen,
     /// The state of replays has not changed since it was read.
     ReplaysAsRead,
+    /// The person's shares have not changed since they were read.
+    SharesAsRead,
+    /// The access log has no entry of this time and kind, about this pull or record.
+    EntryNew,
     /// The row is new.
     RowNew,
 }
@@ -59,7 +63,7 @@ const NOTHING_ALIVE: &str = "attribute_not_exists(pk) OR deadline <= :now";
 const NOBODY_ELSES: &str = "attribute_not_exists(pk) OR deadline <= :now OR #owner = :owner";
 
 pub(super) struct Transaction<'a> {
-    table: &'a Table,
+    pub(super) table: &'a Table,
     writes: Vec<(Condition, TransactWriteItem)>,
 }
 

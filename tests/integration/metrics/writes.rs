@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use shared::clock;
 use shared::domain::challenge::{ChallengeSlot, Held};
 use shared::domain::identity::Identity;
+use shared::domain::log::Actor;
 use shared::domain::patient::PatientSlot;
 use shared::domain::pull::{NewPull, Pull, PullEvent, RecordPhase};
 use shared::domain::record::{NewRecord, OpenRecords, Record, RecordEvent, RecordQuery};
@@ -115,7 +116,7 @@ impl Acceptance {
         };
         let used = Aal2SessionHash::parse("used").unwrap();
         table
-            .accept_pull(&owner(), grounds, &self.held, &used, &self.pull)
+            .accept_pull(&owner(), grounds, &self.held, &used, &self.pull, &Actor::Function)
             .await
     }
 }

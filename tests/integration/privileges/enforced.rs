@@ -99,6 +99,9 @@ async fn aal2_challenge_may_use_items_of_persons_and_its_own_secrets() {
     assert_eq!(put(&challenge, "OWNER#x").await, "");
     assert_eq!(get(&challenge, "PATIENT#x").await, DENIED);
     assert_eq!(put(&challenge, "BUDGET#day").await, DENIED);
+    // The function writes entries of the access log, but cannot read them.
+    assert_eq!(put(&challenge, "LOG#x").await, "");
+    assert_eq!(get(&challenge, "LOG#x").await, DENIED);
     assert_eq!(query(&challenge, None, "pk = :value", "OWNER#x").await, "");
     assert_eq!(query(&challenge, None, "pk = :value", "PATIENT#x").await, DENIED);
     assert_eq!(secret(&challenge, "ias-OwnerKeySecret").await, "");
@@ -106,14 +109,15 @@ async fn aal2_challenge_may_use_items_of_persons_and_its_own_secrets() {
     let table = "arn:aws:dynamodb:us-east-1:000000000000:table/ias-Table";
     let refused = refused(&app);
     assert_eq!(
-        refused[..3],
+        refused[..4],
         [
+            format!("aal2-challenge dynamodb:GetItem {table} LOG#*"),
             format!("aal2-challenge dynamodb:GetItem {table} PATIENT#*"),
             format!("aal2-challenge dynamodb:PutItem {table} BUDGET#day"),
             format!("aal2-challenge dynamodb:Query {table} PATIENT#*"),
         ]
     );
-    assert_eq!(refused.len(), 4);
+    assert_eq!(refused.len(), 5);
     assert!(
         !app.items().await.iter().any(|item| item.contains("BUDGET#day")),
         "a refused call had an effect"

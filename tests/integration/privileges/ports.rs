@@ -13,38 +13,46 @@ type PortAction = (String, String);
 const API_KEY: &str = "GetSecretValue MetriportApiKeySecret";
 
 /// The actions of each port, written as `Action kind kind, Action kind`.
-const PORTS: [(&str, &str); 49] = [
+const PORTS: [(&str, &str); 51] = [
     ("ReadPatient", "GetItem OWNER"),
     (
         "WritePatient",
-        "GetItem PATIENT, PutItem OWNER PATIENT, ConditionCheckItem OWNER PATIENT",
+        "GetItem PATIENT, PutItem OWNER PATIENT LOG, ConditionCheckItem OWNER PATIENT",
     ),
     ("ReadIdentity", "GetItem OWNER"),
     ("ReadPerson", "Query OWNER"),
-    ("WriteIdentity", "PutItem OWNER SESSION MARK, ConditionCheckItem OWNER"),
+    (
+        "WriteIdentity",
+        "PutItem OWNER SESSION MARK LOG, ConditionCheckItem OWNER",
+    ),
     ("RejectIdentity", "PutItem OWNER"),
-    ("BindIdentity", "PutItem OWNER MESSAGE"),
+    ("BindIdentity", "PutItem OWNER MESSAGE LOG"),
     ("ReadChallenge", "GetItem OWNER"),
-    ("WriteChallenge", "PutItem OWNER"),
+    ("WriteChallenge", "PutItem OWNER LOG"),
     (
         "AcceptPull",
-        "GetItem AAL2 PATIENT, PutItem OWNER AAL2 PATIENT, ConditionCheckItem OWNER",
+        "GetItem AAL2 PATIENT, PutItem OWNER AAL2 PATIENT LOG, ConditionCheckItem OWNER",
     ),
     ("ReadPull", "GetItem OWNER"),
     ("ListPulls", "Query OWNER"),
-    ("WritePull", "GetItem OWNER, PutItem OWNER REQUEST, DeleteItem PATIENT"),
+    (
+        "WritePull",
+        "GetItem OWNER, PutItem OWNER REQUEST LOG, DeleteItem PATIENT",
+    ),
     (
         "WritePullOnce",
-        "GetItem OWNER, PutItem OWNER REQUEST MESSAGE, DeleteItem PATIENT",
+        "GetItem OWNER, PutItem OWNER REQUEST MESSAGE LOG, DeleteItem PATIENT",
     ),
     ("ReadRecord", "GetItem OWNER"),
     ("ListRecords", "Query OWNER"),
     ("CreateRecord", "GetItem OWNER, PutItem OWNER"),
-    ("WriteRecord", "PutItem OWNER REQUEST PATIENT, DeleteItem PATIENT"),
+    ("WriteRecord", "PutItem OWNER REQUEST PATIENT LOG, DeleteItem PATIENT"),
     (
         "WriteRecordOnce",
-        "PutItem OWNER REQUEST PATIENT MESSAGE, DeleteItem PATIENT",
+        "PutItem OWNER REQUEST PATIENT MESSAGE LOG, DeleteItem PATIENT",
     ),
+    ("NoteHour", "PutItem LOG"),
+    ("MintEntry", "GetItem OWNER, PutItem OWNER LOG"),
     ("Correlate", "GetItem REQUEST SESSION MARK PATIENT"),
     ("RememberMessage", "GetItem MESSAGE, PutItem MESSAGE"),
     ("ReadDue", "Query DUE"),

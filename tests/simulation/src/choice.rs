@@ -53,6 +53,8 @@ pub enum PersonRequest {
     Pull(Pull),
     /// `POST /v1/records`.
     AskRecord(u8),
+    /// `GET /v1/records/{id}`, for one of the person's records.
+    ReadRecord(u8),
 }
 
 /// The values that an app sends with a pull.
@@ -182,11 +184,13 @@ pub enum Sabotage {
     ShareForgotten,
     /// The records that a person has asked for are not remembered.
     OpenRecordsForgotten,
+    /// The access log gets no entry.
+    EntrySkipped,
 }
 
 impl Sabotage {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::ClaimWithoutDueSeq,
         Self::DedupeDropped,
         Self::AmbiguousStartRepeated,
@@ -201,5 +205,6 @@ impl Sabotage {
         Self::AnyDeliveryTaken,
         Self::ShareForgotten,
         Self::OpenRecordsForgotten,
+        Self::EntrySkipped,
     ];
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use network_query::accept::PullAsk;
 use network_query::ask_body::AskBody;
 use shared::Error;
+use shared::domain::log::Actor;
 use shared::domain::{Aal2SessionId, ChallengeId, PullId, RecordId, SourceKind};
 use shared::message::webhook::WebhookEvent;
 use shared::message::{Advance, FetchRecord};
@@ -23,6 +24,9 @@ pub(crate) struct Presented {
     pub(crate) status: &'static str,
     pub(crate) sources: Vec<SourceKind>,
 }
+
+/// The persons' tokens do not name an app.
+const ACTOR: Actor = Actor::Person { client: None };
 
 /// The outcome of a record request that is answered with an equal unfinished record.
 pub(crate) const EQUAL: &str = "answered with the record that asks for the same";
@@ -54,6 +58,10 @@ pub(crate) enum Job {
         record: RecordId,
         variant: u8,
     },
+    ReadRecord {
+        person: u8,
+        record: RecordId,
+    },
     Reconcile,
 }
 
@@ -67,7 +75,7 @@ impl Job {
             Self::Intake(_) => 5,
             Self::Reconcile => 59,
             Self::Link { .. } | Self::OpenSession { .. } | Self::OpenChallenge { .. } => 29,
-            Self::Pull { .. } | Self::AskRecord { .. } => 10,
+            Self::Pull { .. } | Self::AskRecord { .. } | Self::ReadRecord { .. } => 10,
         }
     }
 
@@ -89,7 +97,7 @@ impl Job {
             Self::Link { .. } | Self::OpenSession { .. } => "identity-session",
             Self::OpenChallenge { .. } => "aal2-challenge",
             Self::Pull { .. } => "network-query",
-            Self::AskRecord { .. } => "record-read",
+            Self::AskRecord { .. } | Self::ReadRecord { .. } => "record-read",
         }
     }
 }
@@ -105,11 +113,11 @@ pub(crate) async fn run(io: &Io, job: &Job) -> Result<&'static str, Error> {
         Job::Intake(event) => intake(io, event).await,
         Job::Link { person, demographics } => link(io, *person, *demographics).await,
         Job::OpenSession { person, mark } => {
-            identity_session::open::open(io, &ids::owner(*person), &people::redirect(), *mark).await?;
+            identity_session::open::open(io, &ids::owner(*person), &ACTOR, &people::redirect(), *mark).await?;
             Ok("session opened")
         }
         Job::OpenChallenge { person } => {
-            aal2_challenge::open::open(io, &ids::owner(*person), &people::redirect()).await?;
+            aal2_challenge::open::open(io, &ids::owner(*person), &ACTOR, &people::redirect()).await?;
             Ok("challenge opened")
         }
         Job::Pull {
@@ -129,6 +137,11 @@ pub(crate) async fn run(io: &Io, job: &Job) -> Result<&'static str, Error> {
             };
             let (actual, _) = record_read::request::request(io, &ids::owner(*person), ask).await?;
             Ok(if actual.id == *record { "accepted" } else { EQUAL })
+        }
+        Job::ReadRecord { person, record } => {
+            let now = io.now();
+            record_read::view::show(io, &ids::owner(*person), &ACTOR, *record, now).await?;
+            Ok("record shown")
         }
         Job::Reconcile => reconcile(io).await,
     }
@@ -154,6 +167,7 @@ async fn link(io: &Io, person: u8, number: u8) -> Result<&'static str, Error> {
     let (owner, facility) = (ids::owner(person), people::facility());
     let asking = identity_session::patient::Person {
         owner: &owner,
+        actor: &ACTOR,
         external_id: people::external_id(person),
         facility: &facility,
     };
@@ -169,6 +183,7 @@ async fn accept(io: &Io, person: u8, id: PullId, presented: &Presented) -> Resul
         purpose_of_use: None,
     };
     let ask = PullAsk {
+        actor: &ACTOR,
         session: Some(presented.session.as_str()),
         body,
         id,

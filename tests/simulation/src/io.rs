@@ -41,6 +41,8 @@ pub(crate) enum Op {
     Follow(Link),
     Turn(Start),
     Share(ShareRequest),
+    /// Makes a link to an object of the bucket.
+    Mint(String),
 }
 
 /// A start that asks the rate budget for its turn.
@@ -79,6 +81,7 @@ pub(crate) enum Reply {
     Followed(Option<Content>),
     Turned(Result<Turn, StoreError>),
     Shared(Result<ShareAnswer, StoreError>),
+    Minted,
     Now(Time),
 }
 
@@ -226,6 +229,6 @@ impl Io {
 pub(crate) const fn put_of(effect: &Effect) -> Option<&Arc<Item>> {
     match effect {
         Effect::Put(item) => Some(item),
-        Effect::Delete | Effect::Check => None,
+        Effect::Delete | Effect::Check | Effect::Log(_) => None,
     }
 }

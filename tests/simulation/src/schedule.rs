@@ -175,7 +175,8 @@ fn draw_request(rng: &mut impl Rng) -> PersonRequest {
         10..12 => PersonRequest::Link(1),
         12 => PersonRequest::Link(2),
         13..30 => PersonRequest::OpenSession,
-        30..85 => PersonRequest::OpenChallenge,
+        30..80 => PersonRequest::OpenChallenge,
+        80..85 => PersonRequest::ReadRecord(rng.random_range(0..=u8::MAX)),
         85..95 => PersonRequest::AskRecord(rng.random_range(0..6)),
         _ => PersonRequest::Pull(pull(rng)),
     }

@@ -72,7 +72,7 @@ pub struct Failure {
 }
 
 /// Every event that a long enough simulation must contain.
-pub const EVENTS: [&str; 49] = [
+pub const EVENTS: [&str; 50] = [
     "a person asks",
     "message delivered",
     "message out of order",
@@ -103,6 +103,7 @@ pub const EVENTS: [&str; 49] = [
     "person gets no place",
     "fourth record is refused",
     "equal record is requested",
+    "link minted",
     "pull accepted",
     "pull expired by the clock",
     "run: start claimed",

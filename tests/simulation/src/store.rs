@@ -10,6 +10,7 @@ use serde::Serialize;
 use shared::domain::budget::PersonShares;
 use shared::domain::challenge::ChallengeSlot;
 use shared::domain::identity::Identity;
+use shared::domain::log::Access;
 use shared::domain::patient::PatientSlot;
 use shared::domain::pull::Pull;
 use shared::domain::record::{OpenRecords, Record};
@@ -41,6 +42,8 @@ pub(crate) enum Key {
     Used(Aal2SessionHash),
     Seen(MessageId),
     Replays,
+    /// A person's access log. The rules look at its entries when they are written; it is not stored.
+    Log(OwnerId),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -139,6 +142,8 @@ pub(crate) enum Effect {
     Put(Arc<Item>),
     Delete,
     Check,
+    /// An entry of the access log.
+    Log(Access),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -165,6 +170,15 @@ impl Write {
             key,
             require,
             effect: Effect::Check,
+        }
+    }
+
+    pub(crate) fn log(owner: &OwnerId, what: Access) -> Self {
+        Self {
+            condition: Condition::EntryNew,
+            key: Key::Log(owner.clone()),
+            require: Require::Anything,
+            effect: Effect::Log(what),
         }
     }
 
@@ -238,7 +252,7 @@ impl Store {
             match &write.effect {
                 Effect::Put(item) => drop(self.items.insert(write.key.clone(), Arc::clone(item))),
                 Effect::Delete => drop(self.items.remove(&write.key)),
-                Effect::Check => {}
+                Effect::Check | Effect::Log(_) => {}
             }
         }
     }

@@ -67,6 +67,7 @@ pub(crate) fn job(job: &Job) -> String {
             record,
             variant,
         } => format!("person {person} requests {}, filters {variant}", record_name(*record)),
+        Job::ReadRecord { person, record } => format!("person {person} reads {}", record_name(*record)),
         Job::Reconcile => "a tick".to_owned(),
     }
 }
@@ -90,6 +91,7 @@ pub(crate) fn key(key: &Key) -> String {
         Key::Used(session) => format!("used {}", session.as_str()),
         Key::Seen(message) => format!("seen {message}"),
         Key::Replays => "replays".to_owned(),
+        Key::Log(owner) => format!("access log of person {}", person(owner)),
     }
 }
 
@@ -110,6 +112,7 @@ fn write(write: &Write) -> String {
         },
         (Effect::Delete, _) => format!("delete {key}"),
         (Effect::Check, _) => format!("check that {key} is unchanged"),
+        (Effect::Log(what), _) => format!("{key}: {}", what.as_str()),
         (Effect::Put(_), _) => key,
     }
 }
@@ -127,6 +130,7 @@ pub(crate) fn op(op: &Op, fault: Option<Fault>) -> String {
         Op::Turn(_) => "requests its turn".to_owned(),
         Op::Share(share) => format!("requests the share of person {}: {:?}", person(&share.owner), share.ask),
         Op::Follow(_) => "follows the link".to_owned(),
+        Op::Mint(object) => format!("makes a link to {object}"),
     };
     match fault {
         Some(fault) => format!("{what} — FAULT: {fault:?}"),

@@ -16,7 +16,7 @@ use crate::edge::http::{Code, Problem};
 use crate::metrics::{Metric, Metrics};
 use crate::metriport::UpstreamError;
 use crate::ports::port;
-use crate::store::{SpendShare, StoreError, Table, Took};
+use crate::store::{Mint, SpendShare, StoreError, Table, Took, WriteMint};
 
 port! {
     /// Charges a person's share with a request that needs no place of the shared budget now.
@@ -39,6 +39,21 @@ port! {
         /// Fails with `too_many_requests` if the person's share is used up, and with `upstream_busy` if no place is
         /// free or the day's calls are used up. Both have `Retry-After`. It also fails if the table fails.
         async fn place(&self, owner: &OwnerId, ask: PersonAsk, now: Time) -> Result<Allowance, Error>;
+    }
+}
+
+port! {
+    /// Charges a person's share with a record link.
+    pub trait MintEntry via HasBudget {
+        /// The person's shares.
+        async fn shares(&self, owner: &OwnerId) -> Result<PersonShares, StoreError>;
+        /// Charges the link to the shares as they were read, and writes the link's entry in the access log, in one
+        /// transaction. Call this before the link is made. Returns the state of the person's share.
+        ///
+        /// # Errors
+        /// Fails with `too_many_requests` and `Retry-After` if the share is used up. It also fails if the shares have
+        /// changed since they were read, if the entry is not new, or if the table fails.
+        async fn write_mint(&self, owner: &OwnerId, mint: Mint<'_>, read: &PersonShares) -> Result<Allowance, Error>;
     }
 }
 
@@ -87,9 +102,13 @@ impl PersonBudget {
                 },
             },
         };
+        Err(self.refuse(&refusal, now))
+    }
+
+    fn refuse(&self, refusal: &ShareRefusal, now: Time) -> Error {
         self.metrics
             .put(&[Metric::share_refused(refusal.allowance.share.as_str())]);
-        Err(beyond_share(&refusal, now).into())
+        beyond_share(refusal, now).into()
     }
 
     /// Gives back the charge of a request that was not made. If that fails, the person has one request less for a
@@ -127,6 +146,21 @@ pub(super) fn secs_until(later: Time, now: Time) -> u64 {
 impl TakeShare for PersonBudget {
     async fn share(&self, owner: &OwnerId, ask: PersonAsk, now: Time) -> Result<Allowance, Error> {
         Ok(self.take(owner, ask, now).await?.1)
+    }
+}
+
+impl MintEntry for PersonBudget {
+    async fn shares(&self, owner: &OwnerId) -> Result<PersonShares, StoreError> {
+        self.table.shares(owner).await
+    }
+
+    async fn write_mint(&self, owner: &OwnerId, mint: Mint<'_>, read: &PersonShares) -> Result<Allowance, Error> {
+        let (ask, now) = (PersonAsk::Link, mint.at);
+        let charged = read
+            .take(ask, &self.rules, now)
+            .map_err(|refusal| self.refuse(&refusal, now))?;
+        self.table.write_mint(owner, mint, &charged, &self.rules).await?;
+        Ok(charged.allowance(ask.kind(), &self.rules, now))
     }
 }
 

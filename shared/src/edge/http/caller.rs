@@ -9,14 +9,21 @@ use lambda_http::request::RequestContext;
 
 use super::problem::{Code, Problem, SignIn};
 use crate::domain::assurance::{Assurance, Shortfall, is_plain_text};
+use crate::domain::log::Actor;
 use crate::domain::{ExternalId, OwnerId, Time};
 use crate::edge::error::Error;
 use crate::owner::OwnerKey;
+
+/// Claims that name the app for which the issuer made a token: those of an ID token (OpenID Connect Core 1.0, section
+/// 2) and of an access token (RFC 9068, section 2.2).
+const CLIENT: [&str; 2] = ["azp", "client_id"];
 
 /// The person who sent a request. `Debug` shows nothing about them.
 pub struct Caller {
     /// The person's owner id.
     pub owner: OwnerId,
+    /// The person as the access log names them: with their app.
+    pub actor: Actor,
     claims: BTreeMap<String, String>,
 }
 
@@ -48,8 +55,11 @@ impl Caller {
         required
             .check(&claims, now)
             .map_err(|shortfall| too_little(shortfall, required))?;
+        let client = CLIENT.into_iter().find_map(claim);
+        let client = client.map(|client| key.client(issuer, client)).transpose()?;
         Ok(Self {
             owner: key.owner(issuer, subject)?,
+            actor: Actor::Person { client },
             claims,
         })
     }

@@ -15,7 +15,7 @@ const TABLE: &str = "ias-Table";
 /// People written to the table at once. All of them together would not fit into memory.
 const AT_ONCE: usize = 2_000;
 
-/// The items of the only person in the table, in the partitions of owner and patient.
+/// The items of the only person in the table, in the partitions of owner, access log and patient.
 pub struct Possessions(Vec<HashMap<String, AttributeValue>>);
 
 impl Possessions {
@@ -59,7 +59,8 @@ impl Possessions {
 /// The owner id or patient id in an item's partition key; `None` in every other partition.
 fn partition(item: &HashMap<String, AttributeValue>) -> Option<&str> {
     let key = item.get("pk")?.as_s().ok()?;
-    key.strip_prefix("OWNER#").or_else(|| key.strip_prefix("PATIENT#"))
+    let prefixes = ["OWNER#", "LOG#", "PATIENT#"];
+    prefixes.into_iter().find_map(|prefix| key.strip_prefix(prefix))
 }
 
 /// The id with a number in place of its last characters.

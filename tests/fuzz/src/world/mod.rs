@@ -158,6 +158,7 @@ fn env(aws: &str, metriport: &str) -> Env {
         ("OWNER_KEY_SECRET", "owner-key"),
         ("WEBHOOK_KEYS_SECRET", "webhook-keys"),
         ("TABLE_NAME", "ias-Table"),
+        ("ACCESS_LOG_RETENTION_DAYS", "1"),
         ("FACILITY_ID", "01989f00-1111-7222-8333-444455556666"),
         ("EXTERNAL_ID_CLAIM", "sub"),
         ("REQUIRED_SCOPE", "records"),

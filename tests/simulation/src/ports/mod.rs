@@ -8,23 +8,24 @@ use std::time::Duration;
 
 use identity_session::patient::ReportConflict;
 use shared::Error;
-use shared::domain::budget::{Allowance, Budget, PersonAsk, Share, Turn};
+use shared::domain::budget::{Allowance, Budget, PersonAsk, PersonShares, Share, Turn};
 use shared::domain::patient::LinkConflict;
 use shared::domain::record::{Record, StoredObject};
 use shared::domain::{OwnerId, PullId, RecordId, Time, Timing};
-use shared::edge::budget::{CountCall, PauseCalls, PlanStart, StartInTurn, TakeShare, TakeTurn, busy};
+use shared::edge::budget::{CountCall, MintEntry, PauseCalls, PlanStart, StartInTurn, TakeShare, TakeTurn, busy};
 use shared::edge::http::{Code, Problem};
 use shared::message::webhook::WebhookEvent;
 use shared::message::{Advance, FetchRecord, Link};
 use shared::metriport::UpstreamError;
 use shared::ports::{Clock, NewIds, Pause, Stage};
 use shared::queue::{QueueError, SendAdvance, SendFetch, SendWebhookEvent};
-use shared::records::RecordsError;
-use shared::store::StoreError;
+use shared::records::{MintLink, RecordsError};
+use shared::store::{Mint, StoreError};
 
 use crate::ids;
-use crate::io::{Body, Io, ShareAnswer, ShareRequest, Start};
-use crate::people::DAILY_QUOTA;
+use crate::io::{Body, Io, Op, Reply, ShareAnswer, ShareRequest, Start};
+use crate::people::{self, DAILY_QUOTA};
+use crate::store::Key;
 
 impl Clock for Io {
     fn now(&self) -> Time {
@@ -109,6 +110,33 @@ impl TakeShare for Io {
     }
 }
 
+impl MintEntry for Io {
+    async fn shares(&self, owner: &OwnerId) -> Result<PersonShares, StoreError> {
+        let item = self.get(Key::Shares(owner.clone())).await?;
+        Ok(item.and_then(|item| item.shares().cloned()).unwrap_or_default())
+    }
+
+    async fn write_mint(&self, owner: &OwnerId, mint: Mint<'_>, read: &PersonShares) -> Result<Allowance, Error> {
+        let (ask, now, rules) = (PersonAsk::Link, mint.at, people::rules());
+        let charged = read.take(ask, &rules, now).map_err(|refusal| {
+            let wait = now.until(refusal.retry_at).as_secs() + 1;
+            Problem::new(Code::TooManyRequests).retry_after(wait)
+        })?;
+        let allowance = charged.allowance(ask.kind(), &rules, now);
+        self.commit_mint(owner, charged).await?;
+        Ok(allowance)
+    }
+}
+
+impl MintLink for Io {
+    async fn mint(&self, key: &str, _file: &str, _life: Duration) -> Result<Link, RecordsError> {
+        match self.call(Op::Mint(key.to_owned())).await {
+            Reply::Minted => Ok(Link::new(key.to_owned())),
+            other => unreachable!("{other:?}"),
+        }
+    }
+}
+
 impl TakeTurn for Io {
     async fn place(&self, owner: &OwnerId, ask: PersonAsk, now: Time) -> Result<Allowance, Error> {
         self.take_share(owner, ask, now).await
@@ -146,13 +174,13 @@ impl record_fetch::KeepObject for Io {
     async fn keep_object(
         &self,
         _owner: &OwnerId,
-        _record: &Record,
+        record: &Record,
         link: &Link,
         _end: Time,
     ) -> Result<StoredObject, RecordsError> {
         let content = self.follow(link).await.ok_or(RecordsError::Broken("simulated"))?;
         Ok(StoredObject {
-            key: String::new(),
+            key: record.id.to_string(),
             sha256: content.tag(),
             bytes: 1,
             counts: std::collections::BTreeMap::new(),

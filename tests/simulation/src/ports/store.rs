@@ -4,7 +4,9 @@ mod links;
 mod person;
 mod pulls;
 
+use shared::domain::budget::PersonShares;
 use shared::domain::challenge::ChallengeSlot;
+use shared::domain::log::Access;
 use shared::domain::replay::Replays;
 use shared::domain::{OwnerId, PatientId, PullId, Time};
 use shared::message::Subject;
@@ -75,6 +77,20 @@ impl Io {
             key,
             Item::Seen(message.clone()),
         ))
+    }
+
+    /// The entry of an access.
+    fn put_log(&self, owner: &OwnerId, what: Access) -> Option<Write> {
+        (!self.is(Sabotage::EntrySkipped)).then(|| Write::log(owner, what))
+    }
+
+    /// Writes the shares with the charge of a link, and the link's entry.
+    pub(super) async fn commit_mint(&self, owner: &OwnerId, charged: PersonShares) -> Stored<()> {
+        let read = Require::Version(charged.version.saturating_sub(1));
+        let (key, item) = (Key::Shares(owner.clone()), Item::Shares(charged));
+        let shares = Write::put(Condition::SharesAsRead, read, key, item);
+        let entry = self.put_log(owner, Access::LinkMinted);
+        self.commit(entry.into_iter().chain([shares]).collect()).await
     }
 
     /// The write that assigns the patient to the owner, permanently or for as long as a claim lasts.

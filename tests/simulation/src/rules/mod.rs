@@ -1,4 +1,4 @@
-//! Rules 1 to 7 and 11 of `docs/rules.md`, as conditions on every world.
+//! Rules 1 to 7, 11 and 13 of `docs/rules.md`, as conditions on every world.
 //!
 //! The rules look at stored items and at the real events, which functions cannot see: [`HiddenFacts`] and the state of
 //! Metriport. They never look at how a function decided. Some rules must hold after every write, some after every move
@@ -7,6 +7,7 @@
 pub(crate) mod budget;
 pub(crate) mod due;
 pub(crate) mod effects;
+pub(crate) mod log;
 pub(crate) mod order;
 pub(crate) mod person;
 pub(crate) mod share;
@@ -68,6 +69,8 @@ pub(crate) struct HiddenFacts {
     pub(crate) record_locks: BTreeMap<RecordId, Time>,
     /// Requests that each person was granted, with the time on the function's clock.
     pub(crate) served: BTreeMap<u8, Vec<(PersonAsk, Time)>>,
+    /// The number of entries of links to each record for which no link was made yet.
+    pub(crate) mints: BTreeMap<RecordId, usize>,
 }
 
 pub(crate) fn before_write(world: &mut World, task: &Task, writes: &[Write]) -> Option<Violation> {
@@ -96,7 +99,9 @@ pub(crate) fn before_write(world: &mut World, task: &Task, writes: &[Write]) -> 
         };
         found = found.or(next);
     }
-    webhooks::note_effect(world, task, writes).or(found)
+    let found = webhooks::note_effect(world, task, writes).or(found);
+    let unlogged = log::logged(world, task, writes);
+    found.or(unlogged)
 }
 
 pub(crate) fn after_write(world: &mut World, writes: &[Write]) -> Option<Violation> {

@@ -24,7 +24,7 @@ const BURST: i64 = 5;
 const OPEN: usize = 3;
 
 /// The number of requests of a kind that a person is granted in ten minutes: a tenth of nine tenths of the limit. Links
-/// are not simulated.
+/// are charged in the transaction of their entry, which this rule does not judge.
 const fn in_ten_minutes(kind: ShareKind) -> i64 {
     match kind {
         ShareKind::Identity | ShareKind::Patient => 13,

@@ -1,8 +1,8 @@
 //! Persons' requests, and the values that their apps bring from the browser.
 
-use shared::domain::{Aal2SessionId, SourceKind};
+use shared::domain::{Aal2SessionId, RecordId, SourceKind};
 
-use super::{TASKS_MAX, World};
+use super::{TASKS_MAX, World, round};
 use crate::choice::{PersonRequest, Pull};
 use crate::functions::{Job, Presented};
 use crate::ids::{self, opaque};
@@ -39,6 +39,10 @@ impl World {
                     variant,
                 }
             }
+            PersonRequest::ReadRecord(at) => match self.record_of(person, at) {
+                Some(record) => Job::ReadRecord { person, record },
+                None => return false,
+            },
             PersonRequest::Pull(pull) => match self.present(person, pull) {
                 Some(presented) if self.numbers.pulls < RUNS_MAX => {
                     self.numbers.pulls += 1;
@@ -54,6 +58,13 @@ impl World {
         };
         self.count("a person asks");
         self.spawn(job, None)
+    }
+
+    /// One of the records that are stored for a person.
+    fn record_of(&self, person: u8, at: u8) -> Option<RecordId> {
+        let records = self.store.records().filter(|(owner, _)| ids::person(owner) == person);
+        let records: Vec<_> = records.map(|(_, record)| record.id).collect();
+        records.get(round(at, records.len())?).copied()
     }
 
     fn present(&mut self, person: u8, pull: Pull) -> Option<Presented> {

@@ -123,6 +123,7 @@ impl World {
             Op::Share(share) if share.ask.budget().is_none() => fault == Fault::Lost,
             Op::Share(_) => matches!(fault, Fault::Lost | Fault::Busy | Fault::NotSent),
             Op::Get(_) | Op::Follow(_) => fault == Fault::Lost,
+            Op::Mint(_) => false,
             Op::Commit(_) | Op::Send(..) => matches!(fault, Fault::Lost | Fault::Unanswered),
         };
         if !applies {
@@ -198,6 +199,11 @@ impl World {
             }),
             Op::Share(_) if fault == Some(Fault::Lost) => Reply::Shared(Err(unavailable())),
             Op::Share(share) => Reply::Shared(Ok(self.share(&share, fault))),
+            Op::Mint(object) => {
+                let violation = rules::log::minted(self, task, &object);
+                self.judge(violation);
+                Reply::Minted
+            }
             Op::Follow(link) => match fault {
                 Some(_) => Reply::Followed(None),
                 None => Reply::Followed(self.upstream.follow(&link, self.now)),

@@ -1,6 +1,7 @@
 //! Correlation of webhooks with their subjects, and the messages already seen.
 
 use shared::domain::identity::Identity;
+use shared::domain::log::Access;
 use shared::domain::{IdentitySessionId, MessageId, OwnerId, PatientId, PullId, RecordId, UpstreamRequestId};
 use shared::message::Subject;
 use shared::store::{BindIdentity, Correlate, Correlation, RememberMessage, SeenMessage};
@@ -66,6 +67,7 @@ impl BindIdentity for Io {
     async fn write_verified(&self, owner: &OwnerId, identity: &Identity, message: &SeenMessage) -> Stored<()> {
         let mut writes = vec![put_identity(owner, identity)];
         writes.extend(self.put_message(message));
+        writes.extend(self.put_log(owner, Access::IdentityVerified));
         self.commit(writes).await
     }
 }

@@ -2,6 +2,7 @@
 
 use shared::domain::challenge::{ChallengeSlot, Held};
 use shared::domain::identity::{Identity, OpenSession};
+use shared::domain::log::{Access, Actor};
 use shared::domain::patient::PatientSlot;
 use shared::domain::pull::Pull;
 use shared::domain::{Aal2SessionHash, OwnerId, PatientId, Time};
@@ -77,12 +78,29 @@ impl WritePatient for Io {
     }
 
     async fn end_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Stored<()> {
-        let mut writes = vec![put_patient(owner, slot)];
-        writes.extend(slot.link.as_ref().map(|link| {
+        self.commit(self.end_of_change(owner, slot, now)).await
+    }
+
+    async fn finish_change(
+        &self,
+        owner: &OwnerId,
+        slot: &PatientSlot,
+        what: Access,
+        _actor: &Actor,
+        now: Time,
+    ) -> Stored<()> {
+        let writes = self.end_of_change(owner, slot, now).into_iter();
+        self.commit(writes.chain(self.put_log(owner, what)).collect()).await
+    }
+}
+
+impl Io {
+    fn end_of_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Vec<Write> {
+        let owned = slot.link.as_ref().map(|link| {
             let item = Item::Owner(owner.clone());
             self.put_owner(owner, &link.patient, now, item)
-        }));
-        self.commit(writes).await
+        });
+        [put_patient(owner, slot)].into_iter().chain(owned).collect()
     }
 }
 
@@ -107,6 +125,7 @@ impl WriteIdentity for Io {
         identity: &Identity,
         session: &OpenSession,
         patient: &PatientSlot,
+        _actor: &Actor,
         _now: Time,
     ) -> Stored<()> {
         let row = |key| Write::put(Condition::RowNew, Require::Nothing, key, Item::Owner(owner.clone()));
@@ -116,7 +135,8 @@ impl WriteIdentity for Io {
             row(Key::Mark(session.mark.clone())),
             check_patient(owner, patient.version),
         ];
-        self.commit(writes).await
+        let entry = self.put_log(owner, Access::SessionOpened);
+        self.commit(writes.into_iter().chain(entry).collect()).await
     }
 }
 
@@ -134,8 +154,17 @@ impl ReadChallenge for Io {
 }
 
 impl WriteChallenge for Io {
-    async fn put_challenge(&self, owner: &OwnerId, slot: &ChallengeSlot) -> Stored<()> {
-        self.commit(vec![put_challenge(owner, slot.clone())]).await
+    async fn put_challenge(
+        &self,
+        owner: &OwnerId,
+        slot: &ChallengeSlot,
+        _method: &str,
+        _actor: &Actor,
+        _now: Time,
+    ) -> Stored<()> {
+        let entry = self.put_log(owner, Access::ChallengeOpened);
+        let writes = [put_challenge(owner, slot.clone())].into_iter();
+        self.commit(writes.chain(entry).collect()).await
     }
 }
 
@@ -157,6 +186,7 @@ impl AcceptPull for Io {
         held: &Held,
         session: &Aal2SessionHash,
         pull: &Pull,
+        _actor: &Actor,
     ) -> Stored<()> {
         let lock = Lock {
             owner: owner.clone(),
@@ -184,6 +214,7 @@ impl AcceptPull for Io {
             check_patient(owner, grounds.patient.version),
             Write::check(Condition::IdentityAsRead, identity, Key::Identity(owner.clone())),
         ];
-        self.commit(writes).await
+        let entry = self.put_log(owner, Access::PullAccepted);
+        self.commit(writes.into_iter().chain(entry).collect()).await
     }
 }

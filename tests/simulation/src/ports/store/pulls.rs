@@ -105,6 +105,7 @@ impl Io {
             let lock = Key::OpenPull(pull.patient.clone());
             writes.extend(self.release(lock, Subject::Pull(pull.id)));
         }
+        writes.extend(change.accesses().filter_map(|(what, _)| self.put_log(owner, what)));
         writes.extend(message.and_then(|message| self.put_message(message)));
         self.commit_released(writes).await
     }
@@ -193,6 +194,7 @@ impl Io {
         if change.unlocks {
             writes.extend(self.release(lock, Subject::Record(record.id)));
         }
+        writes.extend(change.access().and_then(|what| self.put_log(owner, what)));
         writes.extend(message.and_then(|message| self.put_message(message)));
         self.commit_released(writes).await
     }
