@@ -1,5 +1,6 @@
 //! The only module of this crate that reads the clock and draws randomness. All other code takes both as arguments.
 
+use ring::rand::SystemRandom;
 use std::time::{SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
@@ -28,4 +29,9 @@ pub(crate) fn now_ms() -> u64 {
 
 pub(crate) fn new_id() -> Uuid {
     read().id
+}
+
+/// Randomness for keys and signatures.
+pub(crate) fn random() -> SystemRandom {
+    SystemRandom::new()
 }

@@ -6,12 +6,14 @@ use crate::error::Error;
 use crate::gate::{Gate, Observer, Service};
 use crate::interception::Interception;
 use crate::interceptor::{FaultCounter, FaultCounts, SharedInterceptor};
+use crate::kms::{self, Kms};
 use crate::listener::{Bound, Serving};
 use crate::meter::Meter;
 use crate::privileges::{Authorization, Authorizer, PartitionKeys, Tables};
 use crate::s3::{self, CorsRule, S3};
 use crate::secrets::{self, Secrets};
 use crate::sqs::{self, QueueSpec, Sqs, SqsHandle};
+use crate::sts;
 use axum::Router;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -53,6 +55,7 @@ pub struct Aws {
     sqs: Sqs,
     s3: S3,
     secrets: Secrets,
+    kms: Kms,
     serving: Vec<Serving>,
     faults: FaultCounter,
     stop: watch::Sender<bool>,
@@ -70,12 +73,14 @@ impl Aws {
         let interceptor = options.interceptor;
         let interception = interceptor.map(|interceptor| Interception::new(interceptor, faults.clone()));
         let (secrets, secrets_router) = secrets::start(data.persistent_path("secrets.json"), &options.region)?;
+        let (kms, kms_router) = kms::start(data.persistent_path("kms.json"), &options.region)?;
         let tables = Tables::default();
         let authorization = options.authorizer.map(|authorizer| Authorization {
             authorizer,
             region: options.region.clone(),
             tables: tables.clone(),
             secrets: secrets.clone(),
+            kms: kms.clone(),
         });
         let mut running = Running {
             observer: options.observer,
@@ -106,6 +111,8 @@ impl Aws {
         running.serve(Service::S3, Bound::bind().await?, router);
 
         running.serve(Service::SecretsManager, Bound::bind().await?, secrets_router);
+        running.serve(Service::Kms, Bound::bind().await?, kms_router);
+        running.serve(Service::Sts, Bound::bind().await?, sts::router());
 
         let Running { endpoints, serving, .. } = running;
         Ok(Aws {
@@ -116,6 +123,7 @@ impl Aws {
             sqs,
             s3,
             secrets,
+            kms,
             serving,
             faults,
             stop,
@@ -176,6 +184,17 @@ impl Aws {
     /// Sets a tag of a secret, by the secret's name or ARN.
     pub fn tag_secret(&self, id: &str, key: &str, value: &str) -> Result<(), Error> {
         self.secrets.tag(id, key, value)
+    }
+
+    /// Creates the key with this id, of `KeySpec` `ECC_NIST_P256`, and returns its ARN. An existing key of that id
+    /// stays.
+    pub fn create_signing_key(&self, id: &str) -> Result<String, Error> {
+        self.kms.create(id)
+    }
+
+    /// Gives the key an alias, such as `alias/seal`. An existing alias of that name moves to this key.
+    pub fn put_key_alias(&self, alias: &str, key_id: &str) -> Result<(), Error> {
+        self.kms.put_alias(alias, key_id)
     }
 
     /// Access to the queues without AWS requests.

@@ -1,6 +1,7 @@
 //! The emulators' files, in the caller's directory or in a temporary directory that is deleted when the emulators stop.
 //!
-//! Layout: `dynamodb.sqlite`, `s3/`, `queues.json`, `secrets.json` and `lock`, which only one process can hold.
+//! Layout: `dynamodb.sqlite`, `s3/`, `queues.json`, `secrets.json`, `kms.json` and `lock`, which only one process can
+//! hold.
 
 use crate::error::Error;
 use serde::Serialize;

@@ -44,4 +44,7 @@ pub enum Error {
     /// Secrets Manager refused a secret, with the reason that AWS would give.
     #[error("Secrets Manager refused: {0}")]
     Secrets(String),
+    /// KMS refused a key or an alias, with the reason that AWS would give.
+    #[error("KMS refused: {0}")]
+    Kms(String),
 }

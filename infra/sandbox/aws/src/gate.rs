@@ -11,10 +11,11 @@
 use crate::interception::Interception;
 use crate::meter::{self, Meter};
 use crate::privileges::Authorization;
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{Method, Uri, header, request::Parts};
+use axum::http::{Method, StatusCode, Uri, header, request::Parts};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use std::fmt;
 use std::sync::Arc;
 
@@ -35,11 +36,22 @@ pub enum Service {
     S3,
     /// AWS Secrets Manager.
     SecretsManager,
+    /// AWS KMS.
+    Kms,
+    /// AWS STS.
+    Sts,
 }
 
 impl Service {
     /// Every service, in the order in which [`crate::Aws::env`] lists them.
-    pub const ALL: [Service; 4] = [Service::DynamoDb, Service::Sqs, Service::S3, Service::SecretsManager];
+    pub const ALL: [Service; 6] = [
+        Service::DynamoDb,
+        Service::Sqs,
+        Service::S3,
+        Service::SecretsManager,
+        Service::Kms,
+        Service::Sts,
+    ];
 
     /// The variable from which the SDKs read this service's endpoint (docs.aws.amazon.com, SDK reference guide,
     /// "Service-specific endpoints").
@@ -49,6 +61,8 @@ impl Service {
             Service::Sqs => "AWS_ENDPOINT_URL_SQS",
             Service::S3 => "AWS_ENDPOINT_URL_S3",
             Service::SecretsManager => "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+            Service::Kms => "AWS_ENDPOINT_URL_KMS",
+            Service::Sts => "AWS_ENDPOINT_URL_STS",
         }
     }
 
@@ -59,6 +73,8 @@ impl Service {
             Service::Sqs => "sqs",
             Service::S3 => "s3",
             Service::SecretsManager => "secretsmanager",
+            Service::Kms => "kms",
+            Service::Sts => "sts",
         }
     }
 }
@@ -112,7 +128,13 @@ pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next)
     let access_key_id = access_key_id(&parts);
     let watched =
         gate.observer.is_some() || gate.meter.is_some() || gate.authorization.is_some() || gate.interception.is_some();
-    let call = watched.then(|| gate.call(&parts, access_key_id.clone()));
+    let call = match watched {
+        true => match gate.call(&parts, &mut body, access_key_id.clone()).await {
+            Ok(call) => Some(call),
+            Err(refused) => return refused,
+        },
+        false => None,
+    };
     if let (Some(observer), Some(call)) = (&gate.observer, &call) {
         observer(call);
     }
@@ -141,23 +163,39 @@ async fn serve(interception: Option<Interception>, call: Option<Call>, request: 
 }
 
 impl Gate {
-    fn call(&self, parts: &Parts, access_key_id: Option<String>) -> Call {
+    async fn call(&self, parts: &Parts, body: &mut Body, access_key_id: Option<String>) -> Result<Call, Response> {
+        let operation = operation(self.service, parts, body).await?;
         let number = |interception: &Interception| interception.number(access_key_id.as_ref());
-        Call {
+        Ok(Call {
             service: self.service,
-            operation: operation(self.service, parts),
+            operation,
             ordinal: self.interception.as_ref().map_or(0, number),
             access_key_id,
-        }
+        })
     }
 }
 
-fn operation(service: Service, parts: &Parts) -> String {
+async fn operation(service: Service, parts: &Parts, body: &mut Body) -> Result<String, Response> {
+    let form;
     let name = match service {
         Service::S3 => crate::s3::operation_name(&parts.method, &parts.uri, &parts.headers),
-        Service::DynamoDb | Service::Sqs | Service::SecretsManager => crate::json_protocol::target(&parts.headers),
+        Service::DynamoDb | Service::Sqs | Service::SecretsManager | Service::Kms => {
+            crate::json_protocol::target(&parts.headers)
+        }
+        Service::Sts => {
+            form = read(body).await?;
+            crate::sts::operation_name(&form)
+        }
     };
-    name.unwrap_or(UNKNOWN_OPERATION).to_owned()
+    Ok(name.unwrap_or(UNKNOWN_OPERATION).to_owned())
+}
+
+/// Reads a small body and leaves a copy in its place.
+async fn read(body: &mut Body) -> Result<Bytes, Response> {
+    let bytes = to_bytes(std::mem::take(body), BODY_BYTES_MAX).await;
+    let bytes = bytes.map_err(|_too_large| StatusCode::PAYLOAD_TOO_LARGE.into_response())?;
+    *body = Body::from(bytes.clone());
+    Ok(bytes)
 }
 
 /// Reads `Credential=<key id>/<date>/<region>/<service>/aws4_request` from the header or the query; SigV4 allows both

@@ -1,5 +1,5 @@
-//! The part of the AWS JSON 1.0 and 1.1 protocols that SQS and Secrets Manager share. A header names the operation;
-//! input and output are JSON documents (smithy.io, "AWS JSON 1.0 protocol" and "AWS JSON 1.1 protocol").
+//! The part of the AWS JSON 1.0 and 1.1 protocols that SQS, Secrets Manager and KMS share. A header names the
+//! operation; input and output are JSON documents (smithy.io, "AWS JSON 1.0 protocol" and "AWS JSON 1.1 protocol").
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -30,7 +30,7 @@ pub(crate) fn reply(status: StatusCode, version: Version, body: &impl Serialize)
     response
 }
 
-/// SQS speaks 1.0, Secrets Manager 1.1. In this crate the versions differ only in the content type.
+/// SQS speaks 1.0, Secrets Manager and KMS 1.1. In this crate the versions differ only in the content type.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Version {
     V1_0,

@@ -1,9 +1,9 @@
-//! AWS on one machine: DynamoDB, SQS, S3 and Secrets Manager. Each has its own loopback listener and speaks the wire
-//! protocol of unmodified AWS SDKs.
+//! AWS on one machine: DynamoDB, SQS, S3, Secrets Manager, KMS and STS. Each has its own loopback listener and speaks
+//! the wire protocol of unmodified AWS SDKs.
 //!
 //! The crate knows AWS's documented behaviour and nothing about the product: it names no table, queue or bucket.
 //! Callers start it with [`Aws::start`], create what they need, and hand [`Aws::env`] to the processes that use it.
-//! DynamoDB and S3 are existing emulators (`dynoxide`, `s3s-fs`); SQS and Secrets Manager are written here.
+//! DynamoDB and S3 are existing emulators (`dynoxide`, `s3s-fs`); the others are written here.
 //! `docs/decisions/0001-embedded-aws.md` gives the reasons with figures, and lists the features that each service
 //! lacks.
 
@@ -16,6 +16,7 @@ mod gate;
 mod interception;
 mod interceptor;
 mod json_protocol;
+mod kms;
 mod listener;
 mod meter;
 mod privileges;
@@ -24,6 +25,7 @@ mod s3;
 mod secrets;
 mod serve;
 mod sqs;
+mod sts;
 
 pub use aws::{Aws, AwsOptions, SECRET_ACCESS_KEY};
 pub use dynamodb::{IndexProjection, IndexSpec, KeyAttribute, KeyKind, TableSpec};

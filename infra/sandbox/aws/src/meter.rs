@@ -49,7 +49,7 @@ pub(crate) async fn around(
     };
     let (input, sent) = match call.service {
         Service::DynamoDb => asking_for_capacity(&body),
-        Service::Sqs | Service::S3 | Service::SecretsManager => (Value::Null, body.clone()),
+        _ => (Value::Null, body.clone()),
     };
     let mut request = Request::from_parts(parts, Body::from(sent));
     // The body may have changed, so the next hop must compute its length again.
@@ -90,7 +90,7 @@ fn weight(call: &Call, status: StatusCode, input: &Value, output: &Value) -> Wei
     let units = match call.service {
         Service::DynamoDb if status.is_success() => consumed(output),
         Service::DynamoDb => in_vain(&call.operation, input, output),
-        Service::Sqs | Service::S3 | Service::SecretsManager => 0.0,
+        _ => 0.0,
     };
     let (read_units, write_units) = match is_read(&call.operation) {
         true => (units, 0.0),

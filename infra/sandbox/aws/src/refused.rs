@@ -1,12 +1,13 @@
 //! Refusals that any call may get, in the format of each service (docs.aws.amazon.com: DynamoDB developer guide, "Error
 //! handling with DynamoDB"; Amazon SQS API reference, "Common Error Types"; Amazon S3 API reference, "Error Responses";
-//! AWS Secrets Manager API reference, "Common Error Types"; IAM user guide, "Troubleshoot access denied error
-//! messages").
+//! AWS Secrets Manager, AWS KMS and AWS STS API references, "Common Error Types"; IAM user guide, "Troubleshoot access
+//! denied error messages").
 
 use crate::gate::{BODY_BYTES_MAX, Call, Service};
 use crate::interceptor::Failure;
 use crate::json_protocol::{self, Version};
 use crate::privileges::Lacking;
+use crate::sts;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -43,27 +44,28 @@ pub(crate) fn throttled(call: &Call) -> Response {
             "SlowDown",
             "Please reduce your request rate.",
         ),
-        Service::SecretsManager => (StatusCode::BAD_REQUEST, "ThrottlingException", "Rate exceeded"),
+        Service::SecretsManager | Service::Kms => (StatusCode::BAD_REQUEST, "ThrottlingException", "Rate exceeded"),
+        Service::Sts => (StatusCode::BAD_REQUEST, "Throttling", "Rate exceeded"),
     };
     let message = Cow::Borrowed(message);
     let refused = Refused { status, code, message };
     refused.into_response(call.service)
 }
 
-/// The service's refusal of an action that no policy grants the caller. SQS and S3 answer 403, DynamoDB and Secrets
-/// Manager 400. S3's refusal names neither action nor resource.
+/// The service's refusal of an action that no policy grants the caller. SQS, S3 and STS answer 403, the others 400.
+/// S3's refusal names neither action nor resource.
 pub(crate) fn denied(call: &Call, lacking: &Lacking) -> Response {
     let (status, code) = match call.service {
         Service::DynamoDb => (StatusCode::BAD_REQUEST, CORAL_ACCESS_DENIED),
         Service::Sqs => (StatusCode::FORBIDDEN, CORAL_ACCESS_DENIED),
-        Service::S3 => (StatusCode::FORBIDDEN, "AccessDenied"),
-        Service::SecretsManager => (StatusCode::BAD_REQUEST, "AccessDeniedException"),
+        Service::S3 | Service::Sts => (StatusCode::FORBIDDEN, "AccessDenied"),
+        Service::SecretsManager | Service::Kms => (StatusCode::BAD_REQUEST, "AccessDeniedException"),
     };
     let Lacking { action, resource } = lacking;
     let caller = call.access_key_id.as_deref().unwrap_or("anonymous");
     let message = match call.service {
         Service::S3 => Cow::Borrowed("Access Denied"),
-        Service::DynamoDb | Service::Sqs | Service::SecretsManager => Cow::Owned(format!(
+        _ => Cow::Owned(format!(
             "User: {caller} is not authorized to perform: {action} on resource: {resource} because no identity-based \
              policy allows the {action} action"
         )),
@@ -99,7 +101,9 @@ pub(crate) fn failed(call: &Call, failure: Failure) -> Response {
         (Service::Sqs, Failure::Unavailable) => "com.amazonaws.sqs#ServiceUnavailable",
         (Service::S3, Failure::Internal) => "InternalError",
         (Service::SecretsManager, Failure::Internal) => "InternalServiceError",
-        (Service::DynamoDb | Service::S3 | Service::SecretsManager, Failure::Unavailable) => "ServiceUnavailable",
+        (Service::Kms, Failure::Internal) => "KMSInternalException",
+        (Service::Sts, Failure::Internal) => "InternalFailure",
+        (_, Failure::Unavailable) => "ServiceUnavailable",
     };
     let message = Cow::Borrowed(message);
     let refused = Refused { status, code, message };
@@ -136,6 +140,8 @@ impl Refused {
             Service::SecretsManager => {
                 json_protocol::reply(status, Version::V1_1, &json!({ "__type": code, "Message": message }))
             }
+            Service::Kms => json_protocol::reply(status, Version::V1_1, &json!({ "__type": code, "message": message })),
+            Service::Sts => sts::refused(status, code, message),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Permissions that a request needs, in the terms of IAM policies: actions, resources and condition keys
 //! (docs.aws.amazon.com, Service Authorization Reference, "Actions, resources, and condition keys" for Amazon DynamoDB,
-//! Amazon SQS, Amazon S3 and AWS Secrets Manager).
+//! Amazon SQS, Amazon S3, AWS Secrets Manager, AWS KMS and AWS STS).
 //!
 //! The [`Authorizer`] decides, because this crate does not know the policies. This module lists the needs of the
 //! operations that it models, and reports the needs of all other operations as unknown.
@@ -10,6 +10,7 @@ mod services;
 
 use crate::dynamodb::TableSpec;
 use crate::gate::{BODY_BYTES_MAX, Call, Service};
+use crate::kms::Kms;
 use crate::refused;
 use crate::secrets::Secrets;
 use axum::body::{Body, to_bytes};
@@ -84,13 +85,15 @@ pub(crate) struct Authorization {
     pub(crate) region: String,
     pub(crate) tables: Tables,
     pub(crate) secrets: Secrets,
+    pub(crate) kms: Kms,
 }
 
 impl Authorization {
     pub(crate) async fn check(&self, call: &Call, parts: &Parts, body: Body) -> Result<Body, Response> {
         let (needs, body) = match call.service {
             Service::S3 => (services::s3(&call.operation, &parts.uri), body),
-            Service::DynamoDb | Service::Sqs | Service::SecretsManager => self.read(call, body).await?,
+            Service::Sts => (services::sts(&call.operation), body),
+            Service::DynamoDb | Service::Sqs | Service::SecretsManager | Service::Kms => self.read(call, body).await?,
         };
         match (self.authorizer)(call, needs.as_deref()) {
             Ok(()) => Ok(body),
@@ -123,7 +126,8 @@ impl Authorization {
             }
             Service::Sqs => services::sqs(operation, request, &self.region),
             Service::SecretsManager => services::secrets(operation, request, |id| self.secrets.arn(id)),
-            Service::S3 => None,
+            Service::Kms => services::kms(operation, request, |id| self.kms.arn(id)),
+            Service::S3 | Service::Sts => None,
         }
     }
 }

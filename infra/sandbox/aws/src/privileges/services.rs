@@ -1,5 +1,5 @@
-//! Permissions that requests to SQS, S3 and Secrets Manager need. Each request names one resource and has no condition
-//! key that we model.
+//! Permissions that requests to SQS, S3, Secrets Manager, KMS and STS need. Each request names at most one resource and
+//! has no condition key that we model.
 
 use super::Need;
 use crate::ACCOUNT_ID;
@@ -22,6 +22,20 @@ pub(super) fn secrets(operation: &str, request: &Value, arn: impl FnOnce(&str) -
     // A secret that does not exist has no ARN, so its name stands for it.
     let resource = arn(id).unwrap_or_else(|| id.to_owned());
     Some(vec![need("secretsmanager", operation, resource)])
+}
+
+/// A request names a key by id, alias or ARN; `arn` resolves all to the key's ARN.
+pub(super) fn kms(operation: &str, request: &Value, arn: impl FnOnce(&str) -> Option<String>) -> Option<Vec<Need>> {
+    let id = request.get("KeyId")?.as_str()?;
+    // A key that does not exist has no ARN, so its name stands for it.
+    let resource = arn(id).unwrap_or_else(|| id.to_owned());
+    Some(vec![need("kms", operation, resource)])
+}
+
+/// No permission is required for `GetCallerIdentity`, and no policy can deny it (docs.aws.amazon.com, AWS STS API
+/// reference).
+pub(super) fn sts(operation: &str) -> Option<Vec<Need>> {
+    (operation == "GetCallerIdentity").then(Vec::new)
 }
 
 /// Handles path-style requests (docs.aws.amazon.com, Amazon S3 user guide, "Required permissions for Amazon S3 API
@@ -93,6 +107,25 @@ mod tests {
         let unknown = secrets("GetSecretValue", &json!({ "SecretId": "other" }), resolve);
         assert_eq!(one(unknown), pair("secretsmanager:GetSecretValue", "other"));
         assert_eq!(secrets("ListSecrets", &json!({}), resolve), None);
+    }
+
+    #[test]
+    fn key_resource_is_its_arn_for_id_and_alias() {
+        let arn = "arn:aws:kms:eu-central-1:000000000000:key/seal";
+        let resolve = |id: &str| ["seal", "alias/seals", arn].contains(&id).then(|| arn.to_owned());
+        for id in ["seal", "alias/seals", arn] {
+            let needs = kms("Sign", &json!({ "KeyId": id }), resolve);
+            assert_eq!(one(needs), pair("kms:Sign", arn));
+        }
+        let unknown = kms("GetPublicKey", &json!({ "KeyId": "other" }), resolve);
+        assert_eq!(one(unknown), pair("kms:GetPublicKey", "other"));
+        assert_eq!(kms("ListKeys", &json!({}), resolve), None);
+    }
+
+    #[test]
+    fn caller_identity_needs_no_permission() {
+        assert_eq!(sts("GetCallerIdentity"), Some(Vec::new()));
+        assert_eq!(sts("AssumeRole"), None);
     }
 
     #[test]

@@ -114,6 +114,19 @@ pub fn secrets(aws: &Aws) -> aws_sdk_secretsmanager::Client {
     aws_sdk_secretsmanager::Client::from_conf(client!(aws_sdk_secretsmanager, aws, Service::SecretsManager).build())
 }
 
+pub fn kms(aws: &Aws) -> aws_sdk_kms::Client {
+    aws_sdk_kms::Client::from_conf(client!(aws_sdk_kms, aws, Service::Kms).build())
+}
+
+pub fn sts(aws: &Aws) -> aws_sdk_sts::Client {
+    sts_as(aws, credentials("test-caller"))
+}
+
+pub fn sts_as(aws: &Aws, credentials: Credentials) -> aws_sdk_sts::Client {
+    let config = client!(aws_sdk_sts, aws, Service::Sts).credentials_provider(credentials);
+    aws_sdk_sts::Client::from_conf(config.build())
+}
+
 pub fn s3(aws: &Aws) -> aws_sdk_s3::Client {
     s3_as(aws, credentials("test-caller"))
 }

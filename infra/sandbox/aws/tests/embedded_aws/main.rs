@@ -9,6 +9,7 @@
 mod dynamodb;
 mod faults;
 mod harness;
+mod kms;
 mod meter;
 mod not_embedded;
 mod observer;
@@ -16,3 +17,4 @@ mod privileges;
 mod s3;
 mod secrets;
 mod sqs;
+mod sts;

@@ -21,9 +21,12 @@ async fn operation_that_is_not_embedded_gets_501_with_its_name() {
     let secret = harness::secrets(&aws).describe_secret().secret_id("key");
     let versioning = VersioningConfiguration::builder().build();
     let bucket = harness::s3(&aws).put_bucket_versioning().bucket("records");
+    let token = harness::sts(&aws).get_session_token();
     for (refused, operation) in [
         (refusal!(queue), "GetQueueUrl"),
         (refusal!(secret), "DescribeSecret"),
+        (refusal!(harness::kms(&aws).list_keys()), "ListKeys"),
+        (refusal!(token), "GetSessionToken"),
         (
             refusal!(bucket.versioning_configuration(versioning)),
             "PutBucketVersioning",

@@ -26,6 +26,13 @@ async fn observer_receives_service_operation_and_key_of_every_call() {
     harness::dynamodb(&aws).list_tables().send().await.unwrap();
     harness::sqs(&aws).list_queues().send().await.unwrap();
     harness::secrets(&aws).list_secrets().send().await.unwrap();
+    harness::kms(&aws)
+        .get_public_key()
+        .key_id("none")
+        .send()
+        .await
+        .unwrap_err();
+    harness::sts(&aws).get_caller_identity().send().await.unwrap();
     let put = harness::s3_as(&aws, harness::credentials("record-fetch"))
         .put_object()
         .bucket("records")
@@ -44,6 +51,8 @@ async fn observer_receives_service_operation_and_key_of_every_call() {
         (Service::DynamoDb, "ListTables".to_owned(), caller.clone()),
         (Service::Sqs, "ListQueues".to_owned(), caller.clone()),
         (Service::SecretsManager, "ListSecrets".to_owned(), caller.clone()),
+        (Service::Kms, "GetPublicKey".to_owned(), caller.clone()),
+        (Service::Sts, "GetCallerIdentity".to_owned(), caller.clone()),
         (Service::S3, "PutObject".to_owned(), Some("record-fetch".to_owned())),
         (Service::Sqs, "PurgeQueue".to_owned(), caller),
     ];

@@ -2,6 +2,10 @@
 
 use crate::harness;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
+use aws_sdk_kms::error::SdkError;
+use aws_sdk_kms::operation::sign::{SignError, SignOutput};
+use aws_sdk_kms::primitives::Blob;
+use aws_sdk_kms::types::SigningAlgorithmSpec;
 use sandbox_aws::{Authorizer, Aws, Call, KeyAttribute, Lacking, Need, QueueSpec, TableSpec};
 use std::sync::{Arc, Mutex};
 
@@ -31,7 +35,7 @@ fn closed() -> Authorizer {
     })
 }
 
-/// Creates a table, a queue, a bucket and a secret. Returns the queue's URL and the secret's ARN.
+/// Creates a table, a queue, a bucket, a key and a secret. Returns the queue's URL and the secret's ARN.
 async fn furnish(aws: &Aws) -> (String, String) {
     let table = TableSpec {
         name: "state".to_owned(),
@@ -42,6 +46,7 @@ async fn furnish(aws: &Aws) -> (String, String) {
     };
     aws.create_table(table).await.unwrap();
     aws.create_bucket("records").await.unwrap();
+    aws.create_signing_key("seal").unwrap();
     let queue = QueueSpec {
         name: "work".to_owned(),
         visibility_timeout_secs: 30,
@@ -79,6 +84,11 @@ async fn write_in_transaction(client: &aws_sdk_dynamodb::Client) {
     written.set_transact_items(Some(elements.into())).send().await.unwrap();
 }
 
+async fn sign(aws: &Aws) -> Result<SignOutput, SdkError<SignError>> {
+    let call = harness::kms(aws).sign().key_id("seal").message(Blob::new("text"));
+    call.signing_algorithm(SigningAlgorithmSpec::EcdsaSha256).send().await
+}
+
 async fn abort_upload(client: &aws_sdk_s3::Client) {
     let begun = client.create_multipart_upload().bucket("records").key("a/b c");
     let begun = begun.send().await.unwrap();
@@ -96,11 +106,14 @@ async fn authorizer_receives_the_needs_of_each_sdk_call() {
     sent.send().await.unwrap();
     let read = harness::secrets(&aws).get_secret_value().secret_id("key");
     read.send().await.unwrap();
+    sign(&aws).await.unwrap();
+    harness::sts(&aws).get_caller_identity().send().await.unwrap();
     abort_upload(&harness::s3(&aws)).await;
     harness::sqs(&aws).list_queues().send().await.unwrap();
 
     let table = "arn:aws:dynamodb:eu-central-1:000000000000:table/state";
     let object = "arn:aws:s3:::records/a/b c";
+    let key = "arn:aws:kms:eu-central-1:000000000000:key/seal";
     let expected = [
         Some(vec![
             need("dynamodb:PutItem", table, &["OWNER#1"]),
@@ -112,6 +125,8 @@ async fn authorizer_receives_the_needs_of_each_sdk_call() {
             &[],
         )]),
         Some(vec![need("secretsmanager:GetSecretValue", &secret, &[])]),
+        Some(vec![need("kms:Sign", key, &[])]),
+        Some(Vec::new()),
         Some(vec![need("s3:PutObject", object, &[])]),
         Some(vec![need("s3:AbortMultipartUpload", object, &[])]),
         None,
@@ -133,24 +148,34 @@ async fn denied_call_is_refused_in_its_services_format() {
     let object = object.send().await;
     let value = harness::secrets(&aws).get_secret_value().secret_id(secret);
     let value = value.send().await;
+    let signature = sign(&aws).await;
     let statuses = [
         item.as_ref().unwrap_err().raw_response().unwrap().status().as_u16(),
         message.as_ref().unwrap_err().raw_response().unwrap().status().as_u16(),
         object.as_ref().unwrap_err().raw_response().unwrap().status().as_u16(),
         value.as_ref().unwrap_err().raw_response().unwrap().status().as_u16(),
+        signature
+            .as_ref()
+            .unwrap_err()
+            .raw_response()
+            .unwrap()
+            .status()
+            .as_u16(),
     ];
-    assert_eq!(statuses, [400, 403, 403, 400]);
+    assert_eq!(statuses, [400, 403, 403, 400, 400]);
     assert_eq!(
         [
             harness::code(item),
             harness::code(message),
             harness::code(object),
-            harness::code(value)
+            harness::code(value),
+            harness::code(signature)
         ],
         [
             "AccessDeniedException",
             "AccessDenied",
             "AccessDenied",
+            "AccessDeniedException",
             "AccessDeniedException"
         ]
     );
