@@ -16,6 +16,10 @@ fn only<'s>(stack: &'s Stack, kind: &'s str) -> (&'s str, &'s Value) {
     all[0]
 }
 
+fn named<'s>(stack: &'s Stack, id: &str) -> &'s Value {
+    stack.resource(id).unwrap()
+}
+
 /// Whether a resource outlives the stack. A resource of a failed creation need not stay, because it was never used
 /// (docs.aws.amazon.com, "DeletionPolicy attribute").
 fn is_retained(resource: &Value) -> bool {
@@ -40,48 +44,56 @@ fn is_tls_only(policy: &Value, actions: &str) -> bool {
 }
 
 #[test]
-fn bucket_is_private_and_encrypted() {
+fn buckets_are_private_and_encrypted() {
     let stack = stack();
-    let (_, bucket) = only(&stack, "AWS::S3::Bucket");
-    let properties = &bucket["Properties"];
-    for door in [
-        "BlockPublicAcls",
-        "BlockPublicPolicy",
-        "IgnorePublicAcls",
-        "RestrictPublicBuckets",
-    ] {
-        assert_eq!(properties["PublicAccessBlockConfiguration"][door], true, "{door}");
+    let buckets = resources(&stack, "AWS::S3::Bucket");
+    assert_eq!(buckets.len(), 2);
+    for (id, bucket) in buckets {
+        let properties = &bucket["Properties"];
+        for door in [
+            "BlockPublicAcls",
+            "BlockPublicPolicy",
+            "IgnorePublicAcls",
+            "RestrictPublicBuckets",
+        ] {
+            assert_eq!(properties["PublicAccessBlockConfiguration"][door], true, "{id} {door}");
+        }
+        let owner = &properties["OwnershipControls"]["Rules"][0]["ObjectOwnership"];
+        assert_eq!(*owner, "BucketOwnerEnforced", "{id}");
+        let encryption = &properties["BucketEncryption"]["ServerSideEncryptionConfiguration"][0];
+        let by_default = &encryption["ServerSideEncryptionByDefault"];
+        assert_eq!(by_default["SSEAlgorithm"], "aws:kms", "{id}");
+        assert!(is_data_key(&by_default["KMSMasterKeyID"]), "{id}");
+        // Without a bucket key, every object costs a call of KMS.
+        assert_eq!(encryption["BucketKeyEnabled"], true, "{id}");
+        assert!(is_retained(bucket), "{id}");
     }
-    assert_eq!(
-        properties["OwnershipControls"]["Rules"][0]["ObjectOwnership"],
-        "BucketOwnerEnforced"
-    );
-    let encryption = &properties["BucketEncryption"]["ServerSideEncryptionConfiguration"][0];
-    assert_eq!(encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"], "aws:kms");
-    assert!(is_data_key(
-        &encryption["ServerSideEncryptionByDefault"]["KMSMasterKeyID"]
-    ));
-    // Without a bucket key, every object costs a call of KMS.
-    assert_eq!(encryption["BucketKeyEnabled"], true);
-    assert!(is_retained(bucket));
 }
 
 #[test]
-fn bucket_requires_tls_and_keeps_only_current_records() {
+fn each_bucket_requires_tls() {
     let stack = stack();
-    let (id, bucket) = only(&stack, "AWS::S3::Bucket");
-    let (_, policy) = only(&stack, "AWS::S3::BucketPolicy");
-    assert_eq!(policy["Properties"]["Bucket"]["Ref"], id);
-    assert!(is_tls_only(policy, "s3:*"));
-    assert!(is_retained(policy), "the bucket outlives its policy");
-    let covered = &policy["Properties"]["PolicyDocument"]["Statement"][0]["Resource"];
-    assert_eq!(
-        *covered,
-        json!([{ "Fn::GetAtt": [id, "Arn"] }, { "Fn::Sub": format!("${{{id}.Arn}}/*") }])
-    );
-    let rules = bucket["Properties"]["LifecycleConfiguration"]["Rules"]
-        .as_array()
-        .unwrap();
+    let policies = resources(&stack, "AWS::S3::BucketPolicy");
+    for (id, _) in resources(&stack, "AWS::S3::Bucket") {
+        let is_its = |(_, policy): &&(&str, &Value)| policy["Properties"]["Bucket"]["Ref"] == id;
+        let (_, policy) = policies.iter().find(is_its).unwrap();
+        assert!(is_tls_only(policy, "s3:*"), "{id}");
+        assert!(is_retained(policy), "{id} outlives its policy");
+        let covered = &policy["Properties"]["PolicyDocument"]["Statement"][0]["Resource"];
+        let whole = json!([{ "Fn::GetAtt": [id, "Arn"] }, { "Fn::Sub": format!("${{{id}.Arn}}/*") }]);
+        assert_eq!(*covered, whole);
+    }
+}
+
+fn lifecycle_rules<'s>(stack: &'s Stack, bucket: &str) -> &'s Vec<Value> {
+    let rules = &named(stack, bucket)["Properties"]["LifecycleConfiguration"]["Rules"];
+    rules.as_array().unwrap()
+}
+
+#[test]
+fn bucket_keeps_only_current_records() {
+    let stack = stack();
+    let rules = lifecycle_rules(&stack, "RecordsBucket");
     let enabled = |rule: &&Value| rule["Status"] == "Enabled";
     assert!(
         rules
@@ -91,7 +103,11 @@ fn bucket_requires_tls_and_keeps_only_current_records() {
     );
     // The bucket has no versioning, because a version would outlive an erasure. A rule deletes versions that a bucket
     // kept earlier.
-    assert!(bucket["Properties"].get("VersioningConfiguration").is_none());
+    assert!(
+        named(&stack, "RecordsBucket")["Properties"]
+            .get("VersioningConfiguration")
+            .is_none()
+    );
     let forgets = |rule: &Value| {
         rule["NoncurrentVersionExpiration"]["NoncurrentDays"] == 1 && rule["ExpiredObjectDeleteMarker"] == true
     };
@@ -106,6 +122,39 @@ fn bucket_requires_tls_and_keeps_only_current_records() {
         rules.iter().all(|rule| rule.get("ExpirationInDays").is_none()),
         "records expire"
     );
+}
+
+#[test]
+fn seals_are_locked_as_long_as_entries_stay() {
+    let stack = stack();
+    let properties = &named(&stack, "SealsBucket")["Properties"];
+    assert_eq!(properties["ObjectLockEnabled"], true);
+    assert_eq!(properties["VersioningConfiguration"]["Status"], "Enabled");
+    let days = json!({ "Ref": "AccessLogRetentionDays" });
+    let locked = json!({ "Mode": { "Ref": "SealRetentionMode" }, "Days": days });
+    assert_eq!(
+        properties["ObjectLockConfiguration"],
+        json!({ "ObjectLockEnabled": "Enabled", "Rule": { "DefaultRetention": locked } })
+    );
+    assert!(
+        lifecycle_rules(&stack, "SealsBucket")
+            .iter()
+            .all(|rule| rule["ExpirationInDays"] == days)
+    );
+}
+
+#[test]
+fn no_put_can_replace_a_seal() {
+    let stack = stack();
+    let policy = &named(&stack, "SealsBucketPolicy")["Properties"]["PolicyDocument"];
+    let expected = json!({
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:PutObject",
+        "Resource": { "Fn::Sub": "${SealsBucket.Arn}/*" },
+        "Condition": { "Null": { "s3:if-none-match": "true" } },
+    });
+    assert!(policy["Statement"].as_array().unwrap().contains(&expected));
 }
 
 #[test]
@@ -125,7 +174,7 @@ fn table_is_on_demand_and_can_be_restored() {
     assert_eq!(properties["DeletionProtectionEnabled"], true);
     assert!(is_retained(table));
     // A failed first deployment cannot delete the table, so the table's key must stay too.
-    let (_, key) = only(&stack, "AWS::KMS::Key");
+    let key = named(&stack, "DataKey");
     assert_eq!(table["DeletionPolicy"], key["DeletionPolicy"]);
 }
 
@@ -187,8 +236,7 @@ fn secrets_and_logs_are_encrypted_with_the_data_key() {
 #[test]
 fn data_key_rotates_and_outlives_the_stack() {
     let stack = stack();
-    let (id, key) = only(&stack, "AWS::KMS::Key");
-    assert_eq!(id, "DataKey");
+    let key = named(&stack, "DataKey");
     assert!(is_retained(key));
     assert_eq!(key["Properties"]["EnableKeyRotation"], true);
     // The deletion of the key can be cancelled for as long as AWS allows.
@@ -201,4 +249,23 @@ fn data_key_rotates_and_outlives_the_stack() {
     let services: Vec<_> = services.collect();
     assert_eq!((statements.len(), services.len()), (3, 2));
     assert!(services.iter().all(|statement| statement["Condition"].is_object()));
+}
+
+#[test]
+fn seal_key_outlives_the_stack_and_signs_for_one_role() {
+    let stack = stack();
+    let key = named(&stack, "SealKey");
+    assert!(is_retained(key));
+    assert_eq!(key["Properties"]["KeySpec"], "ECC_NIST_P256");
+    assert_eq!(key["Properties"]["KeyUsage"], "SIGN_VERIFY");
+    let statements = key["Properties"]["KeyPolicy"]["Statement"].as_array().unwrap();
+    let denied: Vec<_> = statements.iter().filter(|one| one["Effect"] == "Deny").collect();
+    let [denied] = denied[..] else { panic!("{denied:?}") };
+    assert_eq!(
+        (&denied["Principal"], &denied["Action"]),
+        (&json!("*"), &json!("kms:Sign"))
+    );
+    let role = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${AWS::StackName}-LogSealFunctionRole-*";
+    let others = json!({ "ArnNotLike": { "aws:PrincipalArn": { "Fn::Sub": role } } });
+    assert_eq!(denied["Condition"], others);
 }

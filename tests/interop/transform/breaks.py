@@ -30,6 +30,10 @@ def name_the_access_log_for_all_stacks(written):
     properties(written, "AccessLogs")["LogGroupName"] = "/aws/vendedlogs/http-api"
 
 
+def name_the_seal_key_for_all_stacks(written):
+    properties(written, "SealKeyAlias")["AliasName"] = "alias/seals"
+
+
 def allow_one_more_action(written):
     properties(written, "RecordReadFunction")["Policies"][1]["Statement"][0]["Action"].append("dynamodb:DeleteItem")
 
@@ -233,7 +237,7 @@ def run_elsewhere(written):
 BROKEN = {
     "names": ("bare", [
         name_the_schedule, name_a_queue, name_a_topic_of_a_nested_stack, name_the_dashboard_without_its_region,
-        name_the_access_log_for_all_stacks,
+        name_the_access_log_for_all_stacks, name_the_seal_key_for_all_stacks,
     ]),
     "policies": ("bare", [allow_one_more_action, have_the_transform_add_a_policy]),
     "cors": ("two-origins", [

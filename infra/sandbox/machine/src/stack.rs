@@ -150,13 +150,24 @@ pub(crate) async fn make(
         }
         remember(&mut known, &secret.logical_id, &arn, &arn);
     }
-    // KMS keys encrypt nothing here, but policies refer to their ARNs.
-    for (logical_id, _, _) in stack.resources().filter(|(_, kind, _)| *kind == "AWS::KMS::Key") {
-        let arn = format!("arn:aws:kms:{REGION}:{ACCOUNT_ID}:key/{logical_id}");
-        remember(&mut known, logical_id, logical_id, &arn);
-    }
+    make_keys(aws, stack, &mut known)?;
     let resolve = move |id: &str, attribute: &str| known.get(&(id.to_owned(), attribute.to_owned())).cloned();
     Ok(bindings.with_resolver(resolve))
+}
+
+fn make_keys(aws: &Aws, stack: &Stack, known: &mut BTreeMap<(String, String), String>) -> Result<(), SandboxError> {
+    for key in &stack.keys {
+        let arn = match key.spec.as_str() {
+            "ECC_NIST_P256" => aws.create_signing_key(&key.logical_id)?,
+            // The key encrypts nothing here, but policies refer to its ARN.
+            _ => format!("arn:aws:kms:{REGION}:{ACCOUNT_ID}:key/{}", key.logical_id),
+        };
+        remember(known, &key.logical_id, &key.logical_id, &arn);
+    }
+    for alias in &stack.key_aliases {
+        aws.put_key_alias(&alias.name, &alias.key)?;
+    }
+    Ok(())
 }
 
 fn cors_rule(rule: &BucketCors) -> CorsRule {

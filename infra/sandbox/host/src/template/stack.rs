@@ -11,6 +11,7 @@ use super::data::{self, Bucket, Secret, Table};
 use super::error::TemplateError;
 use super::function::{self, Function};
 use super::intrinsic::{Evaluator, text_of};
+use super::key::{self, Key, KeyAlias};
 use super::node::Node;
 use super::parameter::{self, Parameter};
 use super::queue::{self, Queue};
@@ -26,6 +27,8 @@ pub struct Stack {
     pub tables: Vec<Table>,
     pub buckets: Vec<Bucket>,
     pub secrets: Vec<Secret>,
+    pub keys: Vec<Key>,
+    pub key_aliases: Vec<KeyAlias>,
     /// The HTTP API, if the template has one.
     pub api: Option<HttpApi>,
     document: Value,
@@ -56,6 +59,8 @@ impl Stack {
             secrets: each(resources.of("AWS::SecretsManager::Secret"), |node| {
                 data::secret(node, &evaluator)
             })?,
+            keys: each(resources.of("AWS::KMS::Key"), key::key)?,
+            key_aliases: each(resources.of("AWS::KMS::Alias"), key::alias)?,
             api,
             document: Value::Null,
         };

@@ -83,6 +83,11 @@ Resources:
     Type: AWS::SecretsManager::Secret
     Properties: { Name: fixed, SecretString: s3cret, Tags: [{ Key: region, Value: !Ref AWS::Region }] }
   Unset: { Type: AWS::SecretsManager::Secret }
+  Data: { Type: AWS::KMS::Key }
+  Signer: { Type: AWS::KMS::Key, Properties: { KeySpec: ECC_NIST_P256 } }
+  SignerAlias:
+    Type: AWS::KMS::Alias
+    Properties: { AliasName: !Sub 'alias/${AWS::StackName}-signer', TargetKeyId: !Ref Signer }
 ";
 
 fn stack() -> Stack {
@@ -206,6 +211,22 @@ fn tables_are_read_with_their_keys_and_indexes() {
         [key("pk", KeyRole::Hash, "S"), key("at", KeyRole::Range, "N")]
     );
     assert_eq!(table.indexes[0].projection, Projection::Include(vec!["seq".to_owned()]));
+}
+
+#[test]
+fn keys_are_read_with_their_spec_and_alias() {
+    let stack = stack();
+    let keys = stack
+        .keys
+        .iter()
+        .map(|key| (key.logical_id.as_str(), key.spec.as_str()));
+    let expected = [("Data", "SYMMETRIC_DEFAULT"), ("Signer", "ECC_NIST_P256")];
+    assert_eq!(keys.collect::<Vec<_>>(), expected);
+    let alias = KeyAlias {
+        name: "alias/app-signer".to_owned(),
+        key: "Signer".to_owned(),
+    };
+    assert_eq!(stack.key_aliases, [alias]);
 }
 
 #[test]
