@@ -39,6 +39,8 @@ struct Clients {
     sqs: OnceLock<aws_sdk_sqs::Client>,
     secrets: OnceLock<aws_sdk_secretsmanager::Client>,
     s3: OnceLock<aws_sdk_s3::Client>,
+    #[cfg(feature = "sts")]
+    sts: OnceLock<aws_sdk_sts::Client>,
 }
 
 macro_rules! client {
@@ -104,6 +106,9 @@ impl Aws {
         secrets, aws_sdk_secretsmanager, "AWS_ENDPOINT_URL_SECRETS_MANAGER", 2);
     client!(/// S3. A custom endpoint has no host per bucket, so it implies path style.
         s3, aws_sdk_s3, "AWS_ENDPOINT_URL_S3", 20, force_path_style(Self::own_s3));
+    #[cfg(feature = "sts")]
+    client!(/// STS.
+        sts, aws_sdk_sts, "AWS_ENDPOINT_URL_STS", 2);
 
     fn endpoint(&self, variable: &str) -> Option<String> {
         self.env

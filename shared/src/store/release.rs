@@ -2,6 +2,7 @@
 //! checking the persons' identities. No function has this port.
 
 use super::{Condition, Result, Table, keys};
+use crate::domain::log::{Access, Actor};
 use crate::domain::patient::PatientSlot;
 use crate::domain::{OwnerId, PatientId, Time};
 use crate::ports::port;
@@ -9,7 +10,7 @@ use crate::ports::port;
 port! {
     /// Releases patients.
     pub trait ReleasePatient via HasStore {
-        /// Removes the patient's owner and unlinks the person, in one transaction, provided that
+        /// Removes the patient's owner, unlinks the person, and logs the access, in one transaction, provided that
         ///
         /// - the person's link has not changed since it was read ([`Condition::PatientAsRead`]),
         /// - the person owns the patient ([`Condition::PatientOurs`]),
@@ -20,18 +21,28 @@ port! {
             owner: &OwnerId,
             read: &PatientSlot,
             patient: &PatientId,
+            actor: &Actor,
             now: Time,
         ) -> Result<()>;
     }
 }
 
 impl ReleasePatient for Table {
-    async fn release_patient(&self, owner: &OwnerId, read: &PatientSlot, patient: &PatientId, now: Time) -> Result<()> {
+    async fn release_patient(
+        &self,
+        owner: &OwnerId,
+        read: &PatientSlot,
+        patient: &PatientId,
+        actor: &Actor,
+        now: Time,
+    ) -> Result<()> {
+        let entry = self.log_entry(Access::PatientReleased, actor, now)?;
         self.transaction()
             .put_patient(owner, &read.clone().release(patient))?
             .delete_owner(keys::patient_owner(patient), owner)?
             .check_unlocked(Condition::NoOpenPull, keys::open_pull(patient), now)?
             .check_unlocked(Condition::NoOpenConsolidated, keys::open_consolidated(patient), now)?
+            .put_log(owner, &entry)?
             .commit()
             .await
     }

@@ -11,6 +11,7 @@ mod concurrency;
 mod facility;
 mod finding;
 mod issuer;
+mod operator;
 mod redirects;
 mod release_patient;
 mod rotate;

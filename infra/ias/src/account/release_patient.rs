@@ -3,18 +3,20 @@
 //!
 //! The command refuses while Metriport has the patient under the linked person's external id: the person's next request
 //! would link the patient again. It writes only with `--confirm`, and then prints one line with the patient, the owner,
-//! the stack, the time and the access key id.
+//! the stack, the time and the operator. The access log gets an entry.
 
 use clap::Args;
 use shared::clock;
 use shared::config::Env;
+use shared::domain::log::Actor;
 use shared::domain::patient::PatientSlot;
 use shared::domain::{OwnerId, PatientId, Time};
 use shared::metriport::Client;
 use shared::store::{AcceptPull, Condition, Correlate, ReadPatient, ReleasePatient, StoreError, Table};
 
 use super::client::render_error;
-use super::{DeploymentArgs, table};
+use super::operator::LogArgs;
+use super::{DeploymentArgs, operator, table};
 use crate::report::{say, say_line};
 
 /// Options of `account release-patient`.
@@ -31,6 +33,8 @@ pub struct ReleasePatientArgs {
     /// Release the patient. Without it, the command only prints what it would change.
     #[arg(long)]
     confirm: bool,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 fn patient(text: &str) -> Result<PatientId, String> {
@@ -46,6 +50,7 @@ struct Linked {
 pub(super) async fn release_patient(args: &ReleasePatientArgs) -> Result<(), String> {
     let env = Env::of_process();
     let table = table::find(&env, &args.deployment.stack, args.table.as_deref()).await?;
+    let table = args.log.table(table, "release-patient")?;
     let linked = read(&table, &args.patient).await?;
     let account = args.deployment.client(&args.deployment.secrets()?).await?;
     check_upstream(&account, &args.patient, &linked.slot).await?;
@@ -61,14 +66,20 @@ pub(super) async fn release_patient(args: &ReleasePatientArgs) -> Result<(), Str
         say("Nothing was changed. With --confirm, the command removes this link.");
         return Ok(());
     }
+    let (arn, stack) = (operator::arn(&env).await?, &args.deployment.stack);
+    let by = arn.as_str().to_owned();
     let released = table
-        .release_patient(&linked.owner, &linked.slot, &args.patient, now)
+        .release_patient(
+            &linked.owner,
+            &linked.slot,
+            &args.patient,
+            &Actor::Operator { arn },
+            now,
+        )
         .await;
     released.map_err(|error| reason(&error))?;
-    let by = env.optional("AWS_ACCESS_KEY_ID").unwrap_or("unknown");
-    let stack = &args.deployment.stack;
     say_line(&format!(
-        "released patient={patient} owner={owner} stack={stack} at={now} access_key={by}"
+        "released patient={patient} owner={owner} stack={stack} at={now} by={by}"
     ));
     Ok(())
 }

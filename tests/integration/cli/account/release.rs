@@ -5,6 +5,7 @@ use std::time::Duration;
 use sandbox_metriport::Persona;
 use serde_json::{Value, json};
 use shared::clock;
+use shared::domain::log::Actor;
 use shared::domain::patient::PatientSlot;
 use shared::domain::{Demographics, ExternalId, FacilityId, OwnerId, PatientId};
 use shared::metriport::{PatientUpdate, UpdatePatient};
@@ -46,7 +47,10 @@ async fn patient_of_the_wrong_person_is_released_to_the_right_one() {
     assert_eq!(app.table().await, before);
 
     let ended = operator.types(&release).await;
-    let audit = ended.well(&[&format!("released patient={patient} owner=v1."), "access_key=OPERATOR"]);
+    let audit = ended.well(&[
+        &format!("released patient={patient} owner=v1."),
+        "by=arn:aws:iam::000000000000:user/OPERATOR",
+    ]);
     assert_eq!(audit.lines().count(), 1, "{audit}");
     assert_eq!(nora.identity().await, "not_started");
     let table = app.table().await;
@@ -54,6 +58,12 @@ async fn patient_of_the_wrong_person_is_released_to_the_right_one() {
         table.iter().all(|item| item["pk"] != format!("PATIENT#{patient}")),
         "{table:?}"
     );
+    let entries = app
+        .scan()
+        .await
+        .into_iter()
+        .filter(|item| item["what"] == "patient_released");
+    assert_eq!(entries.count(), 1);
     operator.types(&look).await.badly(&["no person is linked"]);
 
     assert_eq!(omar.link().await.status, 200);
@@ -100,7 +110,9 @@ async fn release_of_a_changed_patient_is_refused() {
     let owner = table.by_patient(&patient).await.unwrap().expect("an owner");
     let slot = table.patient(&owner).await.unwrap();
     let release = async |owner: &OwnerId, slot: &PatientSlot| {
-        let released = table.release_patient(owner, slot, &patient, clock::now()).await;
+        let released = table
+            .release_patient(owner, slot, &patient, &Actor::Function, clock::now())
+            .await;
         released.map_err(|error| match error {
             StoreError::Conflict(conditions) => conditions,
             other => panic!("{other}"),
