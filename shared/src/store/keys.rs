@@ -2,7 +2,7 @@
 //! `template.yaml` distinguish partitions by this prefix, so that each function reaches only the kinds it needs.
 
 use crate::domain::budget::Budget;
-use crate::domain::log::{LogDay, LogEntry, shard};
+use crate::domain::log::{LogDay, LogEntry, SHARDS, shard};
 use crate::domain::{
     Aal2SessionHash, IdentitySessionId, MessageId, OwnerId, PatientId, PullId, RecordId, UpstreamRequestId,
 };
@@ -96,7 +96,21 @@ pub(super) fn log(owner: &OwnerId, entry: &LogEntry) -> Key {
 
 /// The partition of the index `day` that lists a person's entries of this day.
 pub(super) fn log_day(day: LogDay, owner: &OwnerId) -> String {
-    format!("DAY#{day}#{:x}", shard(owner))
+    log_partition(day, shard(owner))
+}
+
+/// The partitions of the index `day` that list all persons' entries of this day.
+pub(super) fn log_shards(day: LogDay) -> impl Iterator<Item = String> {
+    (0..SHARDS).map(move |shard| log_partition(day, shard))
+}
+
+fn log_partition(day: LogDay, shard: u8) -> String {
+    format!("DAY#{day}#{shard:x}")
+}
+
+/// Reads the owner from the partition key of an entry; `operators` for entries that concern several persons.
+pub(super) fn read_log_owner(pk: &str) -> Option<OwnerId> {
+    OwnerId::parse(pk.strip_prefix("LOG#")?).ok()
 }
 
 /// The one row about failed deliveries, for the whole account.

@@ -21,6 +21,10 @@ use crate::ports::port;
 
 /// Maximum number of clients whose reads of one kind are logged within one hour of a person.
 const CLIENTS_MAX: u32 = 16;
+/// Maximum number of commands of operators whose entries have one millisecond.
+const COMMANDS_MAX: u32 = 16;
+/// The owner id of the entries that concern several persons. No person has it: theirs begin with `v1.`.
+pub(super) const OPERATORS: &str = "operators";
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// Writes entries for one function.
@@ -49,6 +53,14 @@ port! {
     pub trait NoteHour via HasStore {
         /// Writes one entry for the hour, the person and their app. The entry's time is the beginning of the hour.
         async fn note_hour(&self, owner: &OwnerId, what: Access, actor: &Actor, now: Time) -> Result<()>;
+    }
+}
+
+port! {
+    /// Logs commands of operators that concern several persons. No function has this port.
+    pub trait NoteCommand via HasStore {
+        /// Writes one entry, before the command reads anything.
+        async fn note_command(&self, what: Access, actor: &Actor, now: Time) -> Result<()>;
     }
 }
 
@@ -172,6 +184,19 @@ impl NoteHour for Table {
             match self.write_new_entry(owner, &entry).await? {
                 Some(other) if other != actor_name(actor) => {}
                 _written_now_or_before => return Ok(()),
+            }
+        }
+        Err(StoreError::Conflict(vec![Condition::EntryNew]))
+    }
+}
+
+impl NoteCommand for Table {
+    async fn note_command(&self, what: Access, actor: &Actor, now: Time) -> Result<()> {
+        let owner = OwnerId::parse(OPERATORS).map_err(|_never| StoreError::Unreadable("owner id"))?;
+        for place in 0..COMMANDS_MAX {
+            let entry = self.log_entry(what, actor, now.plus(MILLISECOND * place))?;
+            if self.write_new_entry(&owner, &entry).await?.is_none() {
+                return Ok(());
             }
         }
         Err(StoreError::Conflict(vec![Condition::EntryNew]))

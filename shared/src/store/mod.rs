@@ -21,6 +21,7 @@ mod release;
 mod replays;
 mod shares;
 mod table;
+mod touched;
 mod transaction;
 mod waiting;
 
@@ -29,7 +30,7 @@ pub use budget::{ReadDay, SpendDay, TakePlace, TakeSlot, Took};
 pub use error::StoreError;
 pub use idempotency::PersonsKeys;
 pub use links::{BindIdentity, Correlate, Correlation, RememberMessage, SeenMessage};
-pub use log::NoteHour;
+pub use log::{NoteCommand, NoteHour};
 pub use mint::{Mint, WriteMint};
 pub use person::{
     ReadChallenge, ReadIdentity, ReadPatient, ReadPerson, RejectIdentity, WriteChallenge, WriteIdentity, WritePatient,
@@ -43,6 +44,7 @@ pub use release::ReleasePatient;
 pub use replays::KeepReplays;
 pub use shares::SpendShare;
 pub use table::Table;
+pub use touched::ReadTouched;
 pub use transaction::Condition;
 pub use waiting::{Due, ReadDue};
 

@@ -1,5 +1,5 @@
-//! `cargo run --profile release-lambda -p bench -- [cold|webhook|stream|pipeline|cost|all]`: measures the functions
-//! over the sandbox's servers. Yardsticks run in the same minutes on the same machine, for comparison.
+//! `cargo run --profile release-lambda -p bench -- [cold|webhook|stream|pipeline|cost|touched|all]`: measures the
+//! functions over the sandbox's servers. Yardsticks run in the same minutes on the same machine, for comparison.
 //!
 //! `--write` puts the tables into `docs/performance.md`.
 
@@ -13,6 +13,7 @@ mod relay;
 mod stream;
 mod table;
 mod tls;
+mod touched;
 mod usage;
 mod webhook;
 
@@ -36,6 +37,8 @@ enum Part {
     Pipeline,
     /// Price of a pull, of an idle person and of an idle stack.
     Cost,
+    /// The list of persons whose records were touched, over a large access log.
+    Touched,
     /// All of them, one after the other.
     All,
 }
@@ -52,6 +55,9 @@ struct Args {
     /// Number of measurements; the tables show medians.
     #[arg(long, default_value_t = 25)]
     runs: usize,
+    /// Number of entries in the access log for the part `touched`.
+    #[arg(long, default_value_t = 1_000_000)]
+    entries: usize,
     /// Cargo profile of the measured binaries; use another one only for trials.
     #[arg(long, default_value = "release-lambda")]
     profile: String,
@@ -87,6 +93,9 @@ async fn measure(args: &Args) -> Result<Vec<Table>, Problem> {
     }
     if is_selected(Part::Cost) {
         tables.extend(cost::measure().await?);
+    }
+    if is_selected(Part::Touched) {
+        tables.push(touched::measure(args.entries).await?);
     }
     Ok(tables)
 }

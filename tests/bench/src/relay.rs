@@ -76,7 +76,7 @@ pub fn serve(args: &Args, function: &str) -> ExitCode {
         Part::Cold => true,
         Part::Webhook => function == "webhook-intake",
         Part::Stream => function == "record-fetch",
-        Part::Pipeline | Part::Cost | Part::All => false,
+        Part::Pipeline | Part::Cost | Part::Touched | Part::All => false,
     };
     let Some(results) = args.results.as_ref().filter(|_| is_measured) else {
         return sandbox_machine::functions::run(function);

@@ -1,9 +1,9 @@
 //! `ias account` sets up the Metriport account and the secrets of a deployment, checks them, and changes their keys.
 //!
 //! The commands reach a deployment from outside: through its stack's secrets, its API and Metriport's settings. Only
-//! `release-patient` writes to the stack's table. The variables of AWS's own tools direct the commands to AWS or to an
-//! emulator. Each command reports its actions and can be repeated. The commands neither take a secret as an argument
-//! nor print a secret.
+//! `release-patient` and `touched` use the stack's table. The variables of AWS's own tools direct the commands to AWS
+//! or to an emulator. Each command reports its actions and can be repeated. The commands neither take a secret as an
+//! argument nor print a secret.
 
 mod api_key;
 mod client;
@@ -20,6 +20,7 @@ mod secrets;
 mod segment;
 mod status;
 mod table;
+mod touched;
 mod webhook;
 
 use clap::{Args, Subcommand};
@@ -33,6 +34,7 @@ use redirects::RedirectsArgs;
 use release_patient::ReleasePatientArgs;
 use rotate::RotateArgs;
 use status::StatusArgs;
+use touched::TouchedArgs;
 use webhook::RegisterWebhookArgs;
 
 pub(crate) use client::TOKEN;
@@ -68,6 +70,8 @@ pub enum AccountCommand {
     Rotate(RotateArgs),
     /// Unlink a patient from the wrong person. Without --confirm, only print what would change.
     ReleasePatient(ReleasePatientArgs),
+    /// List the persons whose records were touched within a span of time, for a notice of a breach.
+    Touched(TouchedArgs),
 }
 
 /// The deployment.
@@ -109,5 +113,6 @@ pub(crate) async fn account(args: &AccountArgs) -> Result<(), String> {
         AccountCommand::Redirects(args) => redirects::redirects(args),
         AccountCommand::Rotate(args) => rotate::rotate(args).await,
         AccountCommand::ReleasePatient(args) => release_patient::release_patient(args).await,
+        AccountCommand::Touched(args) => touched::touched(args).await,
     }
 }

@@ -14,6 +14,7 @@ use crate::Problem;
 use crate::person::{Person, tick, unlimited_options, until};
 use crate::table::{Table, number};
 use people::Possessions;
+pub use prices::DYNAMODB_READ;
 use tally::{Counter, Tally};
 
 /// Numbers of people in the table while pulls are counted.
