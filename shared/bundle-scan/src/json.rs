@@ -7,9 +7,12 @@ use super::specials::{Specials, WINDOW};
 
 /// Deepest nesting that is read. FHIR Bundles are far less deep; a deeper document is an attack.
 pub(super) const DEPTH_MAX: usize = 512;
-/// Longest text that the reader gets whole, in bytes. A longer text is cut to one byte more, so that the reader notices
-/// it.
+/// Longest [`Want::Word`] that the reader gets whole, in bytes. A longer text is cut to one byte more, so that the
+/// reader notices it.
 pub(super) const TEXT_MAX: usize = 64;
+/// Longest [`Want::Raw`] that the reader gets whole, in bytes; a longer one is cut in the same way. It fits the longest
+/// name that a caller may state: 200 characters, each as two escapes of six bytes.
+pub(super) const RAW_MAX: usize = 2_400;
 
 /// Why the lexer or its reader refuses the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,8 +23,28 @@ pub(super) enum Fault {
     NotABundle,
     /// A name that may appear only once appears twice.
     Doubled,
-    /// A text that the reader wants has an escape.
+    /// A text that the reader wants as a word has an escape.
     Escaped,
+}
+
+/// The form in which the reader wants a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Want {
+    /// Not at all.
+    Nothing,
+    /// As a word of at most [`TEXT_MAX`] bytes. A word with an escape is a [`Fault::Escaped`].
+    Word,
+    /// As it is written, with its escapes; at most [`RAW_MAX`] bytes.
+    Raw,
+}
+
+impl Want {
+    const fn bytes_max(self) -> usize {
+        match self {
+            Self::Nothing | Self::Word => TEXT_MAX,
+            Self::Raw => RAW_MAX,
+        }
+    }
 }
 
 /// Receives the brackets, and the texts that it wants.
@@ -30,9 +53,9 @@ pub(super) trait Reader {
     fn open(&mut self, object: bool);
     /// The innermost open object or array ends.
     fn close(&mut self);
-    /// Whether the reader wants the text that begins now, which is a key or a value.
-    fn wants(&self, key: bool) -> bool;
-    /// Receives a wanted text, which has no escapes.
+    /// Whether and how the reader wants the text that begins now, which is a key or a value.
+    fn wants(&self, key: bool) -> Want;
+    /// Receives a wanted text.
     fn text(&mut self, key: bool, text: &[u8]) -> Result<(), Fault>;
 }
 
@@ -65,7 +88,7 @@ pub(super) struct Lexer {
     lex: Lex,
     /// Whether the current text is a key.
     key: bool,
-    wanted: bool,
+    wanted: Want,
     /// The beginning of a wanted text that started in an earlier window or piece.
     beginning: Vec<u8>,
 }
@@ -77,7 +100,7 @@ impl Default for Lexer {
             expect: Expect::Value,
             lex: Lex::Between,
             key: false,
-            wanted: false,
+            wanted: Want::Nothing,
             beginning: Vec::with_capacity(TEXT_MAX + 1),
         }
     }
@@ -221,8 +244,8 @@ impl Lexer {
                     .map_err(|fault| (fault, end))?;
                 return Ok(end + 1);
             };
-            if wanted {
-                self.tell(key, plain, reader).map_err(|fault| (fault, end))?;
+            if wanted != Want::Nothing {
+                self.tell(key, wanted, plain, reader).map_err(|fault| (fault, end))?;
             }
             let Some((between, next)) = self.follow(key, after, reader) else {
                 self.lex = Lex::Between;
@@ -269,8 +292,14 @@ impl Lexer {
     /// window.
     fn within_text(&mut self, plain: &[u8], special: Option<u8>) -> Result<(), Fault> {
         match special {
-            Some(b'\\') if self.wanted => return Err(Fault::Escaped),
-            Some(b'\\') => self.lex = Lex::Escape,
+            Some(b'\\') if self.wanted == Want::Word => return Err(Fault::Escaped),
+            Some(b'\\') => {
+                self.lex = Lex::Escape;
+                if self.wanted == Want::Raw {
+                    self.keep(plain);
+                    self.keep(b"\\");
+                }
+            }
             Some(_control) => return Err(Fault::NotJson),
             None => self.keep(plain),
         }
@@ -278,15 +307,15 @@ impl Lexer {
     }
 
     fn keep(&mut self, plain: &[u8]) {
-        if self.wanted {
-            let room = (TEXT_MAX + 1).saturating_sub(self.beginning.len());
+        if self.wanted != Want::Nothing {
+            let room = (self.wanted.bytes_max() + 1).saturating_sub(self.beginning.len());
             self.beginning.extend_from_slice(plain.get(..room).unwrap_or(plain));
         }
     }
 
-    fn tell(&mut self, key: bool, plain: &[u8], reader: &mut impl Reader) -> Result<(), Fault> {
+    fn tell(&mut self, key: bool, wanted: Want, plain: &[u8], reader: &mut impl Reader) -> Result<(), Fault> {
         if self.beginning.is_empty() {
-            return reader.text(key, plain.get(..=TEXT_MAX).unwrap_or(plain));
+            return reader.text(key, plain.get(..=wanted.bytes_max()).unwrap_or(plain));
         }
         self.keep(plain);
         let result = reader.text(key, &self.beginning);
@@ -294,7 +323,8 @@ impl Lexer {
         result
     }
 
-    const fn in_escape(&mut self, byte: u8) -> Result<(), Fault> {
+    fn in_escape(&mut self, byte: u8) -> Result<(), Fault> {
+        self.keep(&[byte]);
         self.lex = match byte {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Lex::Text,
             b'u' => Lex::Unicode { left: 4 },
@@ -303,10 +333,11 @@ impl Lexer {
         Ok(())
     }
 
-    const fn in_unicode(&mut self, byte: u8, left: u8) -> Result<(), Fault> {
+    fn in_unicode(&mut self, byte: u8, left: u8) -> Result<(), Fault> {
         if !byte.is_ascii_hexdigit() {
             return Err(Fault::NotJson);
         }
+        self.keep(&[byte]);
         self.lex = if left == 1 {
             Lex::Text
         } else {
@@ -337,6 +368,14 @@ impl Lexer {
             _ => return Err(Fault::NotJson),
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+impl Lexer {
+    /// The memory that holds the beginning of a text.
+    pub(super) fn text_bytes(&self) -> usize {
+        self.beginning.capacity()
     }
 }
 

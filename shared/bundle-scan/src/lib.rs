@@ -1,4 +1,5 @@
-//! Reads a FHIR Bundle as it streams by: checks that it is JSON and a Bundle, and counts resources by type.
+//! Reads a FHIR Bundle as it streams by: checks that it is JSON and a Bundle, counts resources by type, and reports who
+//! its Patients are.
 //!
 //! The caller pushes pieces of any size. The scan keeps only the stack of open brackets and the beginning of the
 //! current string, so its memory does not grow with the record. It accepts the JSON grammar of RFC 8259 in UTF-8,
@@ -10,12 +11,15 @@
 
 mod json;
 mod number;
+mod resource;
 mod specials;
 mod utf8;
 
 use std::collections::BTreeMap;
 
-use json::{DEPTH_MAX, Fault, Lexer, Reader, TEXT_MAX};
+use json::{DEPTH_MAX, Fault, Lexer, Reader, TEXT_MAX, Want};
+use resource::Resource;
+pub use resource::{PatientField, ResourceSink};
 use utf8::{Cut, Whole};
 
 /// Maximum number of distinct types that are counted; FHIR R4 has fewer than 150.
@@ -47,18 +51,34 @@ pub enum ScanError {
     Truncated(u64),
 }
 
-/// The scan of one stream.
-#[derive(Default)]
-pub struct BundleScan {
+/// The scan of one stream. It reports the fields of Patients to `S`.
+pub struct BundleScan<S = ()> {
     lexer: Lexer,
-    bundle: Bundle,
+    bundle: Bundle<S>,
     cut: Cut,
     offset: u64,
 }
 
+/// A scan that only checks and counts.
+impl Default for BundleScan {
+    fn default() -> Self {
+        Self::new(())
+    }
+}
+
 type Step = Result<(), ScanError>;
 
-impl BundleScan {
+impl<S: ResourceSink> BundleScan<S> {
+    /// Begins a scan that reports to `sink`.
+    pub fn new(sink: S) -> Self {
+        Self {
+            lexer: Lexer::default(),
+            bundle: Bundle::new(sink),
+            cut: Cut::default(),
+            offset: 0,
+        }
+    }
+
     /// Reads the next piece.
     ///
     /// # Errors
@@ -101,16 +121,16 @@ impl BundleScan {
         }
     }
 
-    /// Ends the stream. Returns the number of resources of each type.
+    /// Ends the stream. Returns the number of resources of each type, and the sink.
     ///
     /// # Errors
     /// When the stream ended early, or was JSON but not a Bundle.
-    pub fn finish(self) -> Result<BTreeMap<String, u64>, ScanError> {
+    pub fn finish(self) -> Result<(BTreeMap<String, u64>, S), ScanError> {
         if !self.lexer.is_complete() || !self.cut.is_empty() {
             return Err(ScanError::Truncated(self.offset + self.cut.length() as u64));
         }
         if self.bundle.is_bundle {
-            Ok(self.bundle.counts)
+            Ok((self.bundle.counts, self.bundle.resource.into_sink()))
         } else {
             Err(ScanError::NotABundle)
         }
@@ -134,24 +154,20 @@ enum Slot {
     BundleType,
     Entries,
     Resource,
-    ResourceType,
     #[default]
     Other,
 }
 
-/// Whether each name that may appear only once has appeared: in the Bundle, in the current entry, and in that entry's
-/// resource.
+/// Whether each name that may appear only once has appeared: in the Bundle, and in the current entry.
 #[derive(Default)]
 struct KeyFlags {
     bundle_type: bool,
     entries: bool,
     resource: bool,
-    resource_type: bool,
 }
 
 /// The state of the Bundle.
-#[derive(Default)]
-struct Bundle {
+struct Bundle<S> {
     place: Place,
     /// The number of open brackets inside `place` that do not begin a known part.
     below: usize,
@@ -159,12 +175,18 @@ struct Bundle {
     key_flags: KeyFlags,
     is_bundle: bool,
     counts: BTreeMap<String, u64>,
+    /// The resource of the current entry.
+    resource: Resource<S>,
 }
 
-impl Reader for Bundle {
+impl<S: ResourceSink> Reader for Bundle<S> {
     fn open(&mut self, object: bool) {
         if self.below > 0 {
             self.below += 1;
+            return;
+        }
+        if self.place == Place::Resource {
+            self.below += usize::from(!self.resource.open(object));
             return;
         }
         let slot = std::mem::take(&mut self.slot);
@@ -186,6 +208,9 @@ impl Reader for Bundle {
             self.below -= 1;
             return;
         }
+        if self.place == Place::Resource && !self.resource.close() {
+            return;
+        }
         self.slot = Slot::Other;
         self.place = match self.place {
             Place::Resource => Place::Entry,
@@ -195,34 +220,56 @@ impl Reader for Bundle {
         };
     }
 
-    fn wants(&self, key: bool) -> bool {
-        self.below == 0
-            && match key {
-                true => matches!(self.place, Place::Root | Place::Entry | Place::Resource),
-                false => matches!(self.slot, Slot::BundleType | Slot::ResourceType),
-            }
+    #[inline]
+    fn wants(&self, key: bool) -> Want {
+        if self.below > 0 {
+            return Want::Nothing;
+        }
+        match (self.place, self.slot) {
+            (Place::Resource, _) => self.resource.wants(key),
+            (Place::Root | Place::Entry, _) if key => Want::Word,
+            (_, Slot::BundleType) if !key => Want::Word,
+            _ => Want::Nothing,
+        }
     }
 
     fn text(&mut self, key: bool, text: &[u8]) -> Result<(), Fault> {
+        if self.place == Place::Resource {
+            if self.resource.text(key, text)? {
+                self.count(text);
+            }
+            return Ok(());
+        }
         if key {
             return self.key(text);
         }
         match std::mem::take(&mut self.slot) {
             Slot::BundleType if text != b"Bundle" => return Err(Fault::NotABundle),
             Slot::BundleType => self.is_bundle = true,
-            Slot::ResourceType => self.count(text),
             Slot::Entries | Slot::Resource | Slot::Other => {}
         }
         Ok(())
     }
 }
 
-impl Bundle {
+impl<S: ResourceSink> Bundle<S> {
+    fn new(sink: S) -> Self {
+        Self {
+            place: Place::Outside,
+            below: 0,
+            slot: Slot::Other,
+            key_flags: KeyFlags::default(),
+            is_bundle: false,
+            counts: BTreeMap::new(),
+            resource: Resource::new(sink),
+        }
+    }
+
     fn enter(&mut self, place: Place) {
         self.place = place;
         match place {
             Place::Entry => self.key_flags.resource = false,
-            Place::Resource => self.key_flags.resource_type = false,
+            Place::Resource => self.resource.begin(),
             Place::Outside | Place::Root | Place::Entries => {}
         }
     }
@@ -232,7 +279,6 @@ impl Bundle {
             (Place::Root, b"resourceType") => (Slot::BundleType, &mut self.key_flags.bundle_type),
             (Place::Root, b"entry") => (Slot::Entries, &mut self.key_flags.entries),
             (Place::Entry, b"resource") => (Slot::Resource, &mut self.key_flags.resource),
-            (Place::Resource, b"resourceType") => (Slot::ResourceType, &mut self.key_flags.resource_type),
             _ => {
                 self.slot = Slot::Other;
                 return Ok(());

@@ -4,10 +4,12 @@ use serde_json::{Value, json};
 use super::specials::WINDOW;
 use super::*;
 
+mod patients;
+
 fn scan(bytes: &[u8]) -> Result<BTreeMap<String, u64>, ScanError> {
     let mut scan = BundleScan::default();
     scan.push(bytes)?;
-    scan.finish()
+    scan.finish().map(|(counts, ())| counts)
 }
 
 #[test]
@@ -113,7 +115,7 @@ fn characters_may_be_cut_anywhere() {
     for size in 1..=bundle.len() {
         let mut scan = BundleScan::default();
         bundle.chunks(size).for_each(|piece| scan.push(piece).unwrap());
-        assert_eq!(scan.finish(), Ok(BTreeMap::new()), "pieces of {size}");
+        assert_eq!(scan.finish(), Ok((BTreeMap::new(), ())), "pieces of {size}");
     }
     for invalid in [
         &b"\xc3("[..],
@@ -177,7 +179,7 @@ proptest! {
         let mut scan_in_two = BundleScan::default();
         scan_in_two.push(left).unwrap();
         scan_in_two.push(right).unwrap();
-        prop_assert_eq!(scan_in_two.finish().unwrap(), BTreeMap::from([("Patient".to_owned(), 1)]));
+        prop_assert_eq!(scan_in_two.finish().unwrap().0, BTreeMap::from([("Patient".to_owned(), 1)]));
         prop_assert!(scan(left).is_err());
     }
 

@@ -36,7 +36,7 @@ impl Reading {
     /// Ends the check of a record that had this many bytes. Returns the resources of a Bundle by type.
     pub(super) fn finish(&mut self, bytes: u64) -> Result<BTreeMap<String, u64>, RecordsError> {
         match self {
-            Self::Bundle(scan) => return Ok(std::mem::take(scan).finish()?),
+            Self::Bundle(scan) => return Ok(std::mem::take(scan).finish()?.0),
             Self::Pdf(ends) => ends.finish()?,
             Self::Html if bytes == 0 => return Err(RecordsError::Broken("the content is empty")),
             Self::Html => {}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
-use shared::records::{BundleScan, ScanError};
+use shared::records::{BundleScan, PatientField, ResourceSink, ScanError};
 
 use crate::canary;
 use crate::chance::Chance;
@@ -21,7 +21,31 @@ pub const NAME: &str = "fhir-bundle";
 
 const DEPTH_MAX: usize = 512;
 
-type Read = Result<BTreeMap<String, u64>, ScanError>;
+type Counts = BTreeMap<String, u64>;
+
+type Read = Result<(Counts, Reports), ScanError>;
+
+/// The reader's reports about Patients, in order.
+#[derive(Debug, Default, PartialEq)]
+struct Reports(Vec<(&'static str, Option<PatientField>, Vec<u8>)>);
+
+impl ResourceSink for Reports {
+    fn text(&mut self, field: PatientField, raw: &[u8]) {
+        self.0.push(("text", Some(field), raw.to_vec()));
+    }
+
+    fn unclear(&mut self, field: PatientField) {
+        self.0.push(("unclear", Some(field), Vec::new()));
+    }
+
+    fn end_name(&mut self) {
+        self.0.push(("end of a name", None, Vec::new()));
+    }
+
+    fn end_resource(&mut self, is_patient: bool) {
+        self.0.push(("end", None, vec![u8::from(is_patient)]));
+    }
+}
 
 impl Bundles {
     /// Starts with small bundles, because the reader looks at the structure around the resources and not at their
@@ -93,8 +117,8 @@ impl Entry for Bundles {
         }
         agrees_with_serde(input, &read)?;
         match read {
-            Ok(counts) if canary::is_in(&format!("{counts:?}")) => Err("a type name is repeated".to_owned()),
-            Ok(counts) if counts.len() > 257 => Err("more types than allowed".to_owned()),
+            Ok((counts, _)) if canary::is_in(&format!("{counts:?}")) => Err("a type name is repeated".to_owned()),
+            Ok((counts, _)) if counts.len() > 257 => Err("more types than allowed".to_owned()),
             Ok(_) => {
                 let cut = input
                     .get(..chance.below(input.trim_ascii_end().len()))
@@ -116,7 +140,7 @@ impl Entry for Bundles {
 }
 
 fn scan<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Read {
-    let mut scan = BundleScan::default();
+    let mut scan = BundleScan::new(Reports::default());
     for piece in pieces {
         scan.push(piece)?;
     }
@@ -154,7 +178,7 @@ fn agrees_with_serde(input: &[u8], read: &Read) -> Result<(), String> {
     };
     // A tree keeps the last of two equal names. Our reader refuses doubled names that would change the counts, so the
     // counts must agree.
-    if let Ok(ours) = read
+    if let Ok((ours, _)) = read
         && counted(&tree).as_ref() != Some(ours)
     {
         return Err(format!("counted {ours:?}, but the tree has other counts"));
@@ -164,7 +188,8 @@ fn agrees_with_serde(input: &[u8], read: &Read) -> Result<(), String> {
     let text = tree.to_string();
     match (scan([text.as_bytes()]), counted(&tree)) {
         (Err(ScanError::Escaped(_)), _) if text.contains('\\') => Ok(()),
-        (ours, theirs) if ours.as_ref().ok() == theirs.as_ref() => Ok(()),
+        (Ok((ours, _)), Some(theirs)) if ours == theirs => Ok(()),
+        (Err(_), None) => Ok(()),
         (ours, theirs) => Err(format!("counted {ours:?}, but the rewritten tree has {theirs:?}")),
     }
 }
@@ -190,7 +215,7 @@ fn depth(input: &[u8]) -> usize {
 
 /// Counts the resources of a tree as our reader does. A resource counts if it and its entry are objects and `entry` is
 /// a list.
-fn counted(tree: &Value) -> Option<BTreeMap<String, u64>> {
+fn counted(tree: &Value) -> Option<Counts> {
     if tree.as_object()?.get("resourceType")?.as_str()? != "Bundle" {
         return None;
     }
