@@ -76,6 +76,7 @@ async fn assert_pulled_unchanged(record: &Path) {
         "pull",
         "--record",
         record.to_str().unwrap(),
+        "--keep-patients",
         "--out",
         out.to_str().unwrap(),
     ])

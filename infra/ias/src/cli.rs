@@ -67,9 +67,9 @@ pub struct PullArgs {
     /// A FHIR R4 Bundle that the networks hold, instead of a sample record.
     #[arg(long, value_name = "BUNDLE.json")]
     pub record: Option<PathBuf>,
-    /// Replace the Patients of that Bundle by the patient as Metriport knows them, as Metriport does.
+    /// Keep the Patients of that Bundle. By default the person's own Patient replaces them, as at Metriport.
     #[arg(long, requires = "record")]
-    pub replace_patient: bool,
+    pub keep_patients: bool,
     /// Write the pulled record to this file.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -118,9 +118,9 @@ pub struct UpArgs {
     /// A FHIR R4 Bundle that the networks hold, instead of a sample record.
     #[arg(long, value_name = "BUNDLE.json")]
     pub record: Option<PathBuf>,
-    /// Replace the Patients of that Bundle by the patient as Metriport knows them, as Metriport does.
+    /// Keep the Patients of that Bundle. By default the person's own Patient replaces them, as at Metriport.
     #[arg(long, requires = "record")]
-    pub replace_patient: bool,
+    pub keep_patients: bool,
     /// A URL of your app that hosted pages may return to; may be given more than once.
     #[arg(long = "redirect", value_name = "URL")]
     pub redirects: Vec<String>,

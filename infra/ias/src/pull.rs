@@ -36,7 +36,7 @@ pub(crate) async fn pull(args: &PullArgs) -> Result<(), String> {
     options.stand_in = StandInOptions {
         seed: args.seed,
         record,
-        replace_patient: args.replace_patient,
+        replace_patient: !args.keep_patients,
         ..StandInOptions::default()
     };
     let sandbox = Sandbox::start(options).await.map_err(|error| error.to_string())?;

@@ -32,9 +32,9 @@ pub struct StandInArgs {
     /// A FHIR R4 Bundle that the networks hold, instead of a sample record.
     #[arg(long, value_name = "BUNDLE.json")]
     record: Option<PathBuf>,
-    /// Replace the Patients of that Bundle by the patient as Metriport knows them, as Metriport does.
+    /// Keep the Patients of that Bundle. By default the person's own Patient replaces them, as at Metriport.
     #[arg(long, requires = "record")]
-    replace_patient: bool,
+    keep_patients: bool,
     /// Show the hosted pages, for a person with an authenticator app, instead of passing them at once.
     #[arg(long)]
     pages: bool,
@@ -75,7 +75,7 @@ pub(crate) async fn stand_in(args: &StandInArgs) -> Result<(), String> {
         port: args.port,
         seed: args.seed,
         record: args.record.as_deref().map(read_record).transpose()?,
-        replace_patient: args.replace_patient,
+        replace_patient: !args.keep_patients,
         redirect_allowlist: redirects.clone(),
         auto_approve: !args.pages,
         clearing_makes_key: args.clearing_makes_key,

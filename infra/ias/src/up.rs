@@ -33,7 +33,7 @@ fn options(args: &UpArgs) -> Result<SandboxOptions, String> {
     options.stand_in = StandInOptions {
         seed,
         record: args.record.as_deref().map(read_record).transpose()?,
-        replace_patient: args.replace_patient,
+        replace_patient: !args.keep_patients,
         auto_approve: !args.pages,
         ..StandInOptions::default()
     };

@@ -73,7 +73,7 @@ pub(super) fn of_demographics() -> Vec<(&'static str, &'static str)> {
 pub(super) fn content() -> Value {
     json!({ "resourceType": "Bundle", "entry": [
         { "resource": {
-            "resourceType": "Patient", "id": "canary-resource-id", "name": [{ "family": "CanaryContentName" }],
+            "resourceType": "Practitioner", "id": "canary-resource-id", "name": [{ "family": "CanaryContentName" }],
         } },
         { "resource": { "resourceType": "Observation", "id": "o", "note": [{ "text": "CanaryContentNote" }] } },
     ] })

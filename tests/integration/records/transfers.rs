@@ -30,7 +30,11 @@ async fn large_record_is_streamed_with_little_memory() {
     let whole = text.collect::<Vec<_>>().concat();
     assert!(whole.len() > BYTES_MIN);
 
-    let app = TestApp::with(|options| options.stand_in.record = Some(record)).await;
+    let app = TestApp::with(|options| {
+        options.stand_in.record = Some(record);
+        options.stand_in.replace_patient = false;
+    })
+    .await;
     let nora = app.person("nora", "Jane");
     nora.verify_identity().await;
     let pull = nora.until_ended(&nora.start_from(&["hie"]).await).await;

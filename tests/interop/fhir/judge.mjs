@@ -31,8 +31,8 @@ function pulls() {
   const given = files.flatMap((file) => {
     const args = ["--record", file];
     return [
-      { name: file, args, given: file },
-      { name: `${file}, Patient replaced`, args: [...args, "--replace-patient"] },
+      { name: file, args },
+      { name: `${file}, Patients kept`, args: [...args, "--keep-patients"], given: file },
     ];
   });
   return [...made, ...given];

@@ -51,7 +51,8 @@ impl Entry {
         self.id.as_deref()
     }
 
-    pub(crate) fn is_patient(&self) -> bool {
+    /// Whether the resource is a Patient.
+    pub fn is_patient(&self) -> bool {
         self.resource_type == "Patient"
     }
 

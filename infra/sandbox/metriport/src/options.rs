@@ -81,8 +81,8 @@ pub struct StandInOptions {
     pub time_scale: u32,
     /// The record of every patient, instead of a sample record.
     pub record: Option<NetworkRecord>,
-    /// Whether a Patient made from the demographics replaces those in `record`, as in samples. With `false`, every
-    /// resource is delivered byte for byte.
+    /// Whether a Patient made from the demographics replaces those in `record`, as Metriport does. With `false`, every
+    /// resource is delivered byte for byte, and the Patients are not the person.
     pub replace_patient: bool,
     /// URLs that hosted pages may return to, compared exactly. An empty list refuses every session and challenge.
     pub redirect_allowlist: Vec<String>,
@@ -131,7 +131,7 @@ impl Default for StandInOptions {
             delays: Delays::default(),
             time_scale: 1,
             record: None,
-            replace_patient: false,
+            replace_patient: true,
             redirect_allowlist: Vec::new(),
             auto_approve: false,
             check_aal2: true,

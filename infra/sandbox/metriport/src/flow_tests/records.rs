@@ -108,7 +108,7 @@ fn record_has_the_patient_with_the_account_demographics() {
 }
 
 #[test]
-fn option_replaces_the_patient_of_a_given_record() {
+fn option_keeps_the_patients_of_a_given_record() {
     let given = concat!(
         r#"{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient","id":"p1"}},"#,
         r#"{"resource":{"resourceType":"Goal","subject":{"reference":"Patient/p1"}}}]}"#

@@ -197,6 +197,7 @@ async fn given_record_reaches_the_patient_byte_for_byte() {
     let record = sandbox_fhir::split(bundle).unwrap();
     let mut bench = Bench::ready(StandInOptions {
         record: Some(record),
+        replace_patient: false,
         ..options()
     })
     .await;
