@@ -25,6 +25,13 @@ pub fn new_id() -> Uuid {
     Uuid::now_v7()
 }
 
+/// A random UUID (version 4): 122 random bits.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place that makes random values")]
+pub fn new_secret() -> Uuid {
+    Uuid::new_v4()
+}
+
 /// The clock of the machine, with a deployment's timing.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {

@@ -2,14 +2,15 @@
 //!
 //! Everything a person owns lies in a partition named by HMAC-SHA256 of the token's issuer and subject. The HMAC's
 //! input is a label, which differs for each use of the key, then the issuer and the subject. Each of these has its
-//! length in front, so that two different pairs never give the same bytes.
+//! length in front, so that two different pairs never give the same bytes (`keyed_hash`).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, KeyInit};
 use secrecy::{ExposeSecret, SecretSlice};
 use sha2::Sha256;
 
+use crate::domain::keyed_hash::keyed_hash;
 use crate::domain::{Aal2SessionHash, Aal2SessionId, ClientHash, Demographics, DemographicsHash, IdError, OwnerId};
 use crate::idempotency::KeyedHash;
 
@@ -86,12 +87,8 @@ impl OwnerKey {
     fn mac(&self, label: &str, parts: &[&[u8]]) -> Result<[u8; 32], IdError> {
         // HMAC takes a key of any length, so this never fails; only the trait's signature allows an error.
         let mac = Hmac::<Sha256>::new_from_slice(self.0.expose_secret());
-        let mut mac = mac.map_err(|_any_length_fits| IdError("keyed hash"))?;
-        for part in std::iter::once(&label.as_bytes()).chain(parts) {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part);
-        }
-        Ok(mac.finalize().into_bytes().into())
+        let mac = mac.map_err(|_any_length_fits| IdError("keyed hash"))?;
+        Ok(keyed_hash(mac, label, parts))
     }
 }
 

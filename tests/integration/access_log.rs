@@ -1,5 +1,7 @@
 //! The access log: every access leaves one entry, in the transaction of its effect, and no link exists without one.
 
+mod patient;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

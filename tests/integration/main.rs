@@ -32,5 +32,6 @@ mod rotation;
 mod round_trips;
 mod template;
 mod tidy;
+mod trust;
 mod webhooks;
 mod wire;

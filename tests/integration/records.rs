@@ -2,6 +2,7 @@
 //! minute.
 
 mod bad_input;
+mod patients;
 mod shares;
 mod transfers;
 

@@ -3,14 +3,15 @@
 use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
-use shared::domain::{Demographics, Time};
+use shared::domain::patient::FingerprintKey;
+use shared::domain::{Demographics, RecordFolder, Time};
 use shared::edge::http::request::{body, route};
 use shared::edge::http::{Caller, Code, Post, PostAnswer, Problem, json, limited, respond};
 use shared::edge::redirects;
 use shared::ports::Clock as _;
 use shared::{Error, clock};
 
-use crate::patient::CheckedDemographics;
+use crate::patient::{CheckedDemographics, LinkSecrets};
 use crate::{Deps, open, patient, standing};
 
 /// Answers one request. Every failure becomes a reply.
@@ -38,7 +39,11 @@ async fn link(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Res
     };
     let demographics = body(request, |input, faults| Demographics::read(input, now, faults))?;
     let checked = CheckedDemographics::check(demographics, &deps.claim_rules, caller.claims(), &deps.owner_key)?;
-    let (linked, allowance) = patient::link(deps.io(), &person, checked).await?;
+    let secrets = LinkSecrets {
+        folder: RecordFolder::new(clock::new_secret()),
+        key: FingerprintKey::new([clock::new_secret(), clock::new_secret()]),
+    };
+    let (linked, allowance) = patient::link(deps.io(), &person, checked, secrets).await?;
     let shown = standing::read(deps.io(), &caller.owner, &linked, now).await?;
     Ok(limited(json(200, &shown), allowance.as_ref()))
 }

@@ -26,8 +26,8 @@ use shared::Error;
 use shared::domain::budget::Allowance;
 use shared::domain::claims::ClaimRules;
 use shared::domain::log::Actor;
-use shared::domain::patient::{Beginning, LinkConflict, PatientLink, PatientSlot};
-use shared::domain::{Demographics, DemographicsHash, ExternalId, FacilityId, OwnerId};
+use shared::domain::patient::{Beginning, FingerprintKey, LinkConflict, PatientFingerprint, PatientLink, PatientSlot};
+use shared::domain::{Demographics, DemographicsHash, ExternalId, FacilityId, OwnerId, RecordFolder};
 use shared::edge::budget::{CountCall, PauseCalls, TakeTurn};
 use shared::edge::http::{Code, Problem};
 use shared::metriport::{CreatePatient, Effect, FindPatient, Operation, UpdatePatient, UpstreamError};
@@ -64,6 +64,14 @@ pub struct Person<'a> {
     pub facility: &'a FacilityId,
 }
 
+/// Random values that are stored with a link.
+pub struct LinkSecrets {
+    /// The folder of the person's records, if they have none yet.
+    pub folder: RecordFolder,
+    /// The key of the fingerprint of their demographics.
+    pub key: FingerprintKey,
+}
+
 /// Demographics that agree with the caller's token, and their hash under the owner key. [`link`] accepts no others.
 #[derive(Debug, Clone)]
 pub struct CheckedDemographics {
@@ -91,7 +99,7 @@ impl CheckedDemographics {
 }
 
 /// Links the person to a patient, or updates the linked patient. Demographics that equal those of the link change
-/// nothing.
+/// nothing at Metriport.
 ///
 /// Also returns the state of the person's share, if demographics were sent.
 ///
@@ -104,12 +112,16 @@ pub async fn link(
     io: &(impl ReadPatient + SendDemographics),
     person: &Person<'_>,
     checked: CheckedDemographics,
+    secrets: LinkSecrets,
 ) -> Result<(PatientSlot, Option<Allowance>), Error> {
     let CheckedDemographics { demographics, hash } = checked;
     let now = io.now();
     let slot = io.patient(person.owner).await?;
     let begun = match slot.begin(&person.external_id, &hash, now, io.timing()) {
-        Beginning::Unchanged => return Ok((slot, None)),
+        Beginning::Unchanged => {
+            let fingerprint = PatientFingerprint::of(&demographics, secrets.key, now);
+            return Ok((complete(io, person, slot, fingerprint, secrets.folder).await?, None));
+        }
         Beginning::Busy(until) => {
             let wait = now.until(until).as_secs() + 1;
             return Err(Problem::new(Code::PatientChanging).retry_after(wait).into());
@@ -119,17 +131,17 @@ pub async fn link(
             let wait = now.until(until).as_secs() + 1;
             return Err(refused(io, LinkConflict::RefusedTooOften).retry_after(wait).into());
         }
-        Beginning::Begun(begun) => begun,
+        Beginning::Begun(begun) => begun.in_folder(secrets.folder),
     };
     // Stored before any call, so that after a crash the next attempt sends the demographics again.
     io.begin_change(person.owner, &begun, now).await.map_err(not_begun)?;
-    match send(io, person, &begun, demographics).await {
+    match send(io, person, &begun, demographics.clone()).await {
         Ok((patient, allowance)) => {
-            let external_id = person.external_id.clone();
             let link = PatientLink {
                 patient,
-                external_id,
+                external_id: person.external_id.clone(),
                 demographics: hash,
+                fingerprint: Some(PatientFingerprint::of(&demographics, secrets.key, io.now())),
             };
             Ok((finish(io, person, begun, link).await?, Some(allowance)))
         }
@@ -138,6 +150,23 @@ pub async fn link(
             Err(error)
         }
     }
+}
+
+/// Adds to a link of an earlier version what it lacks. This sends nothing to Metriport, so it leaves no entry in the
+/// access log.
+async fn complete(
+    io: &(impl WritePatient + Clock),
+    person: &Person<'_>,
+    slot: PatientSlot,
+    fingerprint: PatientFingerprint,
+    folder: RecordFolder,
+) -> Result<PatientSlot, Error> {
+    let Some(complete) = slot.complete(fingerprint, folder) else {
+        return Ok(slot);
+    };
+    let written = io.end_change(person.owner, &complete, io.now()).await;
+    written.map_err(not_begun)?;
+    Ok(complete)
 }
 
 fn not_begun(error: StoreError) -> Error {

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use shared::Error;
+use shared::domain::Time;
+use shared::domain::patient::{DifferentField, PatientSlot};
 use shared::domain::record::{Record, RecordEvent, RecordReason, StoredObject};
-use shared::domain::{OwnerId, Time};
 use shared::edge::{announce_end, announce_record};
 use shared::message::{FetchRecord, Link};
 use shared::ports::Clock as _;
 use shared::records::{Bucket, OpenLink, RecordsError, ScanError, TIDYING_MAX, transfer};
 use shared::store::{StoreError, claim_record, settle_record};
 use tokio::time::Instant;
+use tokio::try_join;
 
 use crate::{Deps, Ports};
 
@@ -25,10 +27,10 @@ const STALE: FetchOutcome = "stale";
 /// Stores the file behind a link.
 pub trait KeepObject {
     /// Transfers the file into the bucket as the object of a record, until `end` at the latest; an unfinished upload is
-    /// then aborted.
+    /// then aborted. `slot` is the person's patient, with which the file's Patients are compared.
     fn keep_object(
         &self,
-        owner: &OwnerId,
+        slot: &PatientSlot,
         record: &Record,
         link: &Link,
         end: Time,
@@ -38,15 +40,16 @@ pub trait KeepObject {
 impl KeepObject for Deps {
     async fn keep_object(
         &self,
-        owner: &OwnerId,
+        slot: &PatientSlot,
         record: &Record,
         link: &Link,
         end: Time,
     ) -> Result<StoredObject, RecordsError> {
         let until = Instant::now() + self.now().until(end);
         let form = record.query.conversion;
-        let key = Bucket::key(owner, record.id, form);
-        transfer(self.links.open(link), &self.bucket, (&key, form), until).await
+        let key = Bucket::key(slot.folder, record.id, form);
+        let expected = slot.expected_patient(&record.patient, record.created_at);
+        transfer(self.links.open(link), &self.bucket, (&key, form), expected, until).await
     }
 }
 
@@ -56,10 +59,8 @@ impl KeepObject for Deps {
 /// Fails if the table or the queue fails; SQS redelivers the message.
 pub async fn fetch(io: &impl Ports, message: &FetchRecord, end: Time) -> Result<FetchOutcome, Error> {
     let (owner, now) = (&message.owner, io.now());
-    let record = io
-        .record(owner, message.record)
-        .await?
-        .filter(|record| record.due_seq == message.due_seq);
+    let (record, slot) = try_join!(io.record(owner, message.record), io.patient(owner))?;
+    let record = record.filter(|record| record.due_seq == message.due_seq);
     let Some(record) = record else { return Ok(STALE) };
     // Written before the transfer, so that a duplicate message is stale and fetches nothing.
     let claimed = match claim_record(io, owner, &record, &RecordEvent::FetchClaimed, (now, io.timing())).await {
@@ -68,9 +69,9 @@ pub async fn fetch(io: &impl Ports, message: &FetchRecord, end: Time) -> Result<
         Err(error) => return Err(error.into()),
     };
     let end = until(claimed.due_at, end);
-    let (event, outcome) = match receive(io, owner, &claimed, &message.link, end).await {
+    let (event, outcome) = match receive(io, &slot, &claimed, &message.link, end).await {
         Ok(object) => {
-            tracing::info!(record = %record.id, bytes = object.bytes, "record stored");
+            log_stored(&record, &object);
             (RecordEvent::Stored(object), "stored")
         }
         Err(error) => {
@@ -98,7 +99,7 @@ fn until(due_at: Option<Time>, end: Time) -> Time {
 
 async fn receive(
     io: &impl KeepObject,
-    owner: &OwnerId,
+    slot: &PatientSlot,
     record: &Record,
     link: &Link,
     end: Time,
@@ -106,7 +107,16 @@ async fn receive(
     if link.is_removed() {
         return Err(RecordsError::Broken("the link was removed from a dead letter"));
     }
-    io.keep_object(owner, record, link, end).await
+    io.keep_object(slot, record, link, end).await
+}
+
+/// Logs the size, and the names of different fields.
+fn log_stored(record: &Record, object: &StoredObject) {
+    tracing::info!(record = %record.id, bytes = object.bytes, "record stored");
+    let different: Vec<&str> = object.comparison.different().map(DifferentField::as_str).collect();
+    if !different.is_empty() {
+        tracing::warn!(record = %record.id, different = different.join(","), "a patient of the record differs");
+    }
 }
 
 /// The event that follows from a failed transfer. The record is requested again if the server behind the link did not

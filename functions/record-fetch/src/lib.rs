@@ -19,13 +19,13 @@ use shared::edge::init::{Init, InitError};
 use shared::ports::Clock;
 use shared::queue::{AdvanceQueue, DeadLetterQueue, SendAdvance, SourceQueue};
 use shared::records::{Bucket, LinkClient};
-use shared::store::{ReadPull, ReadRecord, Table, WriteRecord};
+use shared::store::{ReadPatient, ReadPull, ReadRecord, Table, WriteRecord};
 
 pub use crate::fetch::KeepObject;
 
 shared::ports! {
     /// The ports that the steps use.
-    pub trait Ports = ReadRecord + WriteRecord + ReadPull + SendAdvance + KeepObject + Clock;
+    pub trait Ports = ReadRecord + ReadPatient + WriteRecord + ReadPull + SendAdvance + KeepObject + Clock;
 }
 
 /// The adapters and the configuration of the function.

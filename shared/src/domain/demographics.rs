@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use self::address::Address;
 use self::contact::Contact;
+pub use self::text::TEXT_CHARS_MAX;
 use self::text::{TEXT, text, trim};
 use super::Time;
 use super::input::{self, Faults, Fields, Input, InputError};

@@ -182,6 +182,33 @@ uuid_id!(/// One pull of a person's record: one network query and the work that 
 uuid_id!(/// One consolidated record, asked for or fetched.
     RecordId, "record id");
 
+/// The random folder of a person's records in the bucket. Its name stands in the links to records, so it says nothing
+/// about the person. `Debug` hides it, because it names one person.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RecordFolder(#[serde(with = "uuid::serde::simple")] Uuid);
+
+impl RecordFolder {
+    /// Wraps a random UUID (version 4) that was made outside the domain.
+    #[must_use]
+    pub const fn new(random: Uuid) -> Self {
+        Self(random)
+    }
+}
+
+/// 32 lowercase hex digits.
+impl fmt::Display for RecordFolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.simple().fmt(f)
+    }
+}
+
+impl fmt::Debug for RecordFolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[record folder]")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

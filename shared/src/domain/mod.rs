@@ -12,6 +12,7 @@ pub mod identity;
 pub mod ids;
 pub mod in_turn;
 pub mod input;
+pub(crate) mod keyed_hash;
 pub mod log;
 pub mod names;
 pub mod patient;

@@ -1,26 +1,29 @@
 //! Compares the name that a caller enters with the name in their token. Differences in case, accents, punctuation and
 //! order do not count.
 //!
-//! Two names are equal or different; no distance is computed. The comparison would therefore also work on keyed hashes
-//! of the names in their compared form. `docs/name-comparison.md` lists hard pairs with their verdicts.
+//! Two names are equal or different; no distance is computed. The comparison therefore also works on keyed hashes of
+//! the names in their compared form. `docs/name-comparison.md` lists hard pairs with their verdicts.
 
 use std::collections::BTreeSet;
 
 use icu_normalizer::DecomposingNormalizer;
+use serde::{Deserialize, Serialize};
 
-/// A name in its compared form.
-struct NameKey {
-    /// The parts, in any order.
-    parts: BTreeSet<String>,
+/// A name in its compared form: as texts, or as hashes of these.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct NameKey<T = String> {
+    /// The set of parts: sorted, and separated by line feeds.
+    parts: T,
     /// The parts in the written order, without separators, so that `McDonald` and `Mc Donald` are equal.
-    joined: String,
+    joined: T,
     /// The generation: senior 1, junior or second 2, and so on.
-    generation: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation: Option<T>,
 }
 
 impl NameKey {
     /// The compared form of a name; `None` if the name has no letter or digit.
-    fn of(name: &str) -> Option<Self> {
+    pub(super) fn of(name: &str) -> Option<Self> {
         let folded = fold(name);
         let mut parts: Vec<&str> = folded
             .split(|character: char| !character.is_alphanumeric())
@@ -35,14 +38,25 @@ impl NameKey {
         }
         (!parts.is_empty()).then(|| Self {
             joined: parts.concat(),
-            parts: parts.into_iter().map(str::to_owned).collect(),
-            generation,
+            parts: Vec::from_iter(BTreeSet::from_iter(parts)).join("\n"),
+            generation: generation.map(|number| number.to_string()),
         })
     }
 
+    /// Changes each text; `change` also gets the name of its field.
+    pub(super) fn map<T>(self, change: impl Fn(&str, String) -> T) -> NameKey<T> {
+        NameKey {
+            parts: change("parts", self.parts),
+            joined: change("joined", self.joined),
+            generation: self.generation.map(|generation| change("generation", generation)),
+        }
+    }
+}
+
+impl<T: PartialEq> NameKey<T> {
     /// Whether both names are equal. A generation counts only if both names state one.
-    fn matches(&self, other: &Self) -> bool {
-        let generations = match (self.generation, other.generation) {
+    pub(super) fn matches(&self, other: &Self) -> bool {
+        let generations = match (&self.generation, &other.generation) {
             (Some(ours), Some(theirs)) => ours == theirs,
             _ => true,
         };

@@ -4,14 +4,18 @@
 //! call. While the intent exists, the person does not count as verified, no pull is accepted, and the next attempt
 //! sends the demographics again. A difference between Metriport's data and ours thus never stays unnoticed.
 
+mod comparison;
 mod conflict;
+mod fingerprint;
 
 use serde::{Deserialize, Serialize};
 
+pub use comparison::{DifferentField, ExpectedPatient, PatientComparison};
 pub use conflict::{LinkConflict, LinkRefusals, REFUSALS_MAX};
+pub use fingerprint::{FingerprintKey, PatientFingerprint};
 
 use super::log::Access;
-use super::{DemographicsHash, ExternalId, PatientId, Time, Timing};
+use super::{DemographicsHash, ExternalId, PatientId, RecordFolder, Time, Timing};
 
 /// A person's stored patient.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +31,9 @@ pub struct PatientSlot {
     /// does its removal.
     #[serde(default, skip_serializing_if = "LinkRefusals::is_empty")]
     pub refusals: LinkRefusals,
+    /// The folder of the person's records in the bucket. Items of earlier versions lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<RecordFolder>,
     /// Counts every write.
     #[serde(default)]
     pub version: u64,
@@ -42,6 +49,9 @@ pub struct PatientLink {
     pub external_id: ExternalId,
     /// Hash of the demographics that Metriport holds.
     pub demographics: DemographicsHash,
+    /// The fingerprint of these demographics. Links of earlier versions lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<PatientFingerprint>,
 }
 
 /// A change of demographics that has begun.
@@ -81,7 +91,7 @@ pub enum Beginning {
     /// Too many links of this person were refused. Every further link is refused until this time.
     RefusedUntil(Time),
     /// The change may begin. Store this [`PatientSlot`] before any call to Metriport.
-    Begun(PatientSlot),
+    Begun(Box<PatientSlot>),
 }
 
 impl PatientSlot {
@@ -128,11 +138,44 @@ impl PatientSlot {
             until: now.plus(timing.patient_lease()),
             after_unfinished: self.link.is_some() && self.intent.is_some(),
         };
-        Beginning::Begun(Self {
+        Beginning::Begun(Box::new(Self {
             intent: Some(intent),
             version: self.version + 1,
             ..self.clone()
+        }))
+    }
+
+    /// Adds what a link of an earlier version lacks: the fingerprint of its demographics, and the folder. `None` if it
+    /// lacks neither.
+    #[must_use]
+    pub fn complete(&self, fingerprint: PatientFingerprint, folder: RecordFolder) -> Option<Self> {
+        let mut next = self.clone().in_folder(folder);
+        next.link.as_mut()?.fingerprint.get_or_insert(fingerprint);
+        (next != *self).then(|| Self {
+            version: self.version + 1,
+            ..next
         })
+    }
+
+    /// Takes this folder, unless the person has one. The version stays the same, because the folder is stored in one
+    /// write with the change.
+    #[must_use]
+    pub fn in_folder(self, folder: RecordFolder) -> Self {
+        Self {
+            folder: self.folder.or(Some(folder)),
+            ..self
+        }
+    }
+
+    /// The person whom a record of this patient must show, if it was requested at this time.
+    #[must_use]
+    pub fn expected_patient(&self, patient: &PatientId, requested_at: Time) -> ExpectedPatient {
+        let link = self.settled().ok().filter(|link| link.patient == *patient);
+        let fingerprint = link.and_then(|link| link.fingerprint.clone());
+        ExpectedPatient {
+            id: patient.clone(),
+            fingerprint: fingerprint.filter(|fingerprint| fingerprint.covers(requested_at)),
+        }
     }
 
     /// The access that ends a successful change: a first link or a link to another patient, or other demographics of
@@ -215,113 +258,4 @@ impl PatientSlot {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn hash(n: u8) -> DemographicsHash {
-        DemographicsHash::parse(format!("hash-{n}")).unwrap()
-    }
-    fn external(n: u8) -> ExternalId {
-        ExternalId::parse(format!("user-{n}")).unwrap()
-    }
-    fn link(n: u8) -> PatientLink {
-        PatientLink {
-            patient: PatientId::parse("p").unwrap(),
-            external_id: external(1),
-            demographics: hash(n),
-        }
-    }
-    fn begun(slot: &PatientSlot, n: u8, now: i64) -> PatientSlot {
-        match slot.begin(&external(1), &hash(n), Time::from_millis(now), Timing::default()) {
-            Beginning::Begun(slot) => slot,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn successful_change_is_a_link_or_a_change_of_demographics() {
-        let first = begun(&PatientSlot::default(), 1, 0);
-        assert_eq!(first.access(&link(1)), Access::Linked);
-        let linked = begun(&first.finish(link(1)), 2, 0);
-        assert_eq!(linked.access(&link(2)), Access::DemographicsChanged);
-        // Metriport had deleted the patient, so a new one was created.
-        let anew = PatientLink {
-            patient: PatientId::parse("other").unwrap(),
-            ..link(2)
-        };
-        assert_eq!(linked.access(&anew), Access::Linked);
-    }
-
-    #[test]
-    fn equal_demographics_of_a_settled_link_change_nothing() {
-        let slot = begun(&PatientSlot::default(), 1, 0).finish(link(1));
-        assert_eq!(
-            slot.begin(&external(1), &hash(1), Time::default(), Timing::default()),
-            Beginning::Unchanged
-        );
-        assert_eq!(
-            slot.begin(&external(2), &hash(1), Time::default(), Timing::default()),
-            Beginning::OtherExternalId
-        );
-        assert_eq!(slot.settled(), Ok(&link(1)));
-    }
-
-    #[test]
-    fn unfinished_change_stays_unsettled_until_it_is_sent_again() {
-        let slot = begun(&PatientSlot::default(), 1, 0).finish(link(1));
-        let changing = begun(&slot, 2, 0);
-        assert_eq!(changing.settled(), Err(Unsettled::Changing));
-        assert_eq!(
-            changing.begin(&external(1), &hash(1), Time::from_millis(59_999), Timing::default()),
-            Beginning::Busy(Time::from_millis(60_000))
-        );
-        // Even the old demographics are sent again, because Metriport's data is uncertain.
-        assert_eq!(begun(&changing, 1, 60_000).settled(), Err(Unsettled::Changing));
-        assert_eq!(changing.clone().cancel(Time::default()).settled(), Ok(&link(1)));
-        let open = changing.leave_open(Time::from_millis(5));
-        assert_eq!(open.settled(), Err(Unsettled::Changing));
-        assert!(begun(&open, 2, 5).version > open.version);
-        // A refusal does not prove that the attempt before it had no effect.
-        let refused = begun(&open, 1, 5).cancel(Time::from_millis(6));
-        assert_eq!(refused.settled(), Err(Unsettled::Changing));
-        assert_eq!(begun(&refused, 1, 6).finish(link(1)).settled(), Ok(&link(1)));
-    }
-
-    #[test]
-    fn refusals_outlive_a_link_and_refuse_the_next_change() {
-        let (now, timing) = (Time::from_millis(7), Timing::default());
-        let mut slot = PatientSlot::default();
-        for _ in 0..REFUSALS_MAX {
-            slot = begun(&slot, 1, 7).cancel(now).refuse(now, timing);
-        }
-        let until = Time::from_millis(3_600_007);
-        let begin = |slot: &PatientSlot, n, now| slot.begin(&external(1), &hash(n), now, timing);
-        assert_eq!(begin(&slot, 1, now), Beginning::RefusedUntil(until));
-        // A request that changes nothing is not refused.
-        let linked = slot.clone().finish(link(1));
-        assert_eq!(begin(&linked, 1, now), Beginning::Unchanged);
-        assert_eq!(begin(&linked, 2, now), Beginning::RefusedUntil(until));
-        assert_eq!(begin(&linked.unlink(), 1, now), Beginning::RefusedUntil(until));
-        assert!(matches!(begin(&slot, 1, until), Beginning::Begun(_)));
-    }
-
-    #[test]
-    fn released_patient_is_unlinked_and_another_stays() {
-        let slot = begun(&PatientSlot::default(), 1, 0).finish(link(1));
-        let release = |id| slot.clone().release(&PatientId::parse(id).unwrap());
-        assert_eq!(release("p").settled(), Err(Unsettled::NotLinked));
-        assert_eq!(release("q").settled(), Ok(&link(1)));
-        assert!(["p", "q"].iter().all(|id| release(id).version == slot.version + 1));
-        // A release raises the version, so the write that ends an unfinished change fails. The release therefore
-        // removes this change, even if the person has no link.
-        let first = begun(&PatientSlot::default(), 1, 0);
-        assert_eq!(first.release(&PatientId::parse("p").unwrap()).intent, None);
-    }
-
-    #[test]
-    fn unfinished_first_link_leaves_the_person_unlinked() {
-        let slot = begun(&PatientSlot::default(), 1, 0);
-        assert_eq!(slot.settled(), Err(Unsettled::NotLinked));
-        assert_eq!(slot.unlink().link, None);
-    }
-}
+mod tests;

@@ -22,6 +22,7 @@ pub use open::{OPEN_MAX, OpenRecord, OpenRecords};
 pub use query::{Conversion, Delivered, RESOURCE_TYPES, RecordQuery};
 
 use super::log::Access;
+use super::patient::PatientComparison;
 use super::pull::RecordPhase;
 use super::{PatientId, PullId, RecordId, Time, Timing, UpstreamRequestId};
 
@@ -112,6 +113,10 @@ pub struct StoredObject {
     /// Resources per FHIR type; empty for PDF and HTML.
     #[serde(default)]
     pub counts: BTreeMap<String, u64>,
+    /// The comparison of the record's Patients with the person. PDF and HTML cannot be compared, and records of earlier
+    /// versions were not.
+    #[serde(default)]
+    pub comparison: PatientComparison,
 }
 
 /// One consolidated record.

@@ -85,6 +85,12 @@ impl Metric {
         Self::of(Name::RecordBytes, bytes)
     }
 
+    /// A record was stored although one of its Patients differs from the person.
+    #[must_use]
+    pub const fn record_different() -> Self {
+        Self::of(Name::RecordsDifferent, 1)
+    }
+
     /// A webhook of this kind is in the queue, or a ping is answered.
     #[must_use]
     pub const fn webhook_accepted(kind: EventKind) -> Self {

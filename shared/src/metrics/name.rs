@@ -69,6 +69,8 @@ names! {
     RecordsEnded: Count by "State",
     /// The size of a record that was stored.
     RecordBytes: Bytes,
+    /// A record was stored although one of its Patients differs from the person.
+    RecordsDifferent: Count,
     /// A delivery was verified and, unless it is a ping, queued. Repeated deliveries count again.
     WebhooksAccepted: Count by "Event",
     /// A delivery was answered with an error.

@@ -15,7 +15,7 @@ use super::RecordsError;
 use crate::aws::aws_code;
 use crate::config::{ConfigError, Env};
 use crate::domain::record::Conversion;
-use crate::domain::{OwnerId, RecordId};
+use crate::domain::{RecordFolder, RecordId};
 use crate::message::Link;
 use crate::ports::port;
 
@@ -81,11 +81,12 @@ impl Bucket {
         })
     }
 
-    /// The key of a record's object. Each record has its own key, so a repeated transfer replaces only that record's
-    /// object.
+    /// The key of a record's object, in the person's folder if there is one. Each record has its own key, so a repeated
+    /// transfer replaces only that record's object. The key stands in links, so it names no person.
     #[must_use]
-    pub fn key(owner: &OwnerId, record: RecordId, form: Conversion) -> String {
-        format!("records/{}/{record}.{}", owner.as_str(), form.as_str())
+    pub fn key(folder: Option<RecordFolder>, record: RecordId, form: Conversion) -> String {
+        let folder = folder.map(|folder| format!("{folder}/")).unwrap_or_default();
+        format!("records/{folder}{record}.{}", form.as_str())
     }
 }
 

@@ -5,6 +5,7 @@ mod address;
 mod bucket;
 mod hosts;
 mod link;
+mod patient_check;
 mod transfer;
 mod unpack;
 

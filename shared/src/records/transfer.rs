@@ -12,6 +12,7 @@ use futures_util::Stream;
 use tokio::time::{Instant, timeout_at};
 
 use super::{PutRecord, RecordsError};
+use crate::domain::patient::ExpectedPatient;
 use crate::domain::record::{Conversion, StoredObject};
 use sink::Sink;
 
@@ -28,8 +29,9 @@ const TIDY: Duration = Duration::from_secs(5);
 /// Longest time that a transfer takes beyond its time limit.
 pub const TIDYING_MAX: Duration = TIDY.saturating_mul(2);
 
-/// Moves a record into the bucket, until `until` at the latest. After an error, the upload is discarded within
-/// [`TIDYING_MAX`]. If only the bucket's last answer was lost, the complete object may nevertheless exist.
+/// Moves a record into the bucket, until `until` at the latest, and compares its Patients with `expected`. After an
+/// error, the upload is discarded within [`TIDYING_MAX`]. If only the bucket's last answer was lost, the complete
+/// object may nevertheless exist.
 ///
 /// # Errors
 /// Fails if the stream does not open, breaks, stalls or takes too long, or if the bucket refuses. Also fails if the
@@ -38,12 +40,13 @@ pub async fn transfer<S>(
     opening: impl Future<Output = Result<S, RecordsError>>,
     bucket: &(impl PutRecord + Sync),
     (key, form): (&str, Conversion),
+    expected: ExpectedPatient,
     until: Instant,
 ) -> Result<StoredObject, RecordsError>
 where
     S: Stream<Item = Result<Bytes, RecordsError>>,
 {
-    let mut sink = Sink::new(bucket, key, form);
+    let mut sink = Sink::new(bucket, (key, form), expected);
     let moved = timeout_at(until, sink.take_in(opening)).await;
     let moved = moved.unwrap_or(Err(RecordsError::Broken("time limit reached")));
     if moved.is_err() {

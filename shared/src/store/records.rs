@@ -6,6 +6,7 @@ use super::table::Page;
 use super::transaction::{Replaces, Transaction};
 use super::{Condition, Result, StoreError, Table, keys};
 use crate::domain::log::{Actor, LogEntry};
+use crate::domain::patient::PatientComparison;
 use crate::domain::record::{OpenRecords, Record, RecordChange, RecordEvent};
 use crate::domain::{OwnerId, RecordId, Time, Timing};
 use crate::message::Subject;
@@ -170,8 +171,12 @@ impl Table {
 }
 
 fn ended(record: &Record) -> Vec<Metric> {
-    let bytes = record.object.as_ref().map(|object| Metric::record_bytes(object.bytes));
-    bytes.into_iter().chain([Metric::record_ended(record.state)]).collect()
+    let object = record.object.as_ref();
+    let bytes = object.map(|object| Metric::record_bytes(object.bytes));
+    let differs = object.is_some_and(|object| object.comparison != PatientComparison::NotComparable);
+    let different = differs.then(Metric::record_different);
+    let ended = Metric::record_ended(record.state);
+    bytes.into_iter().chain(different).chain([ended]).collect()
 }
 
 /// Maximum number of attempts to write one change. An attempt fails if another process writes the same record.

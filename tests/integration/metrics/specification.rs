@@ -28,6 +28,7 @@ fn every() -> Vec<Metric> {
         Metric::pull_ended(PullState::Unconfirmed),
         Metric::record_ended(RecordState::Empty),
         Metric::record_bytes(u64::MAX),
+        Metric::record_different(),
         Metric::webhook_accepted(EventKind::Consolidated),
         Metric::webhook_unbelieved(SignatureError::Mismatch),
         Metric::webhook_not_queued(),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use network_query::view as pulls;
 use record_read::view as records;
 use serde_json::Value;
+use shared::domain::patient::PatientComparison;
 use shared::domain::pull::{
     Deferral, FailureReason, NewPull, Pull, PullEvent, QueryReport, RecordPhase, Reported, SourceOutcome,
 };
@@ -101,6 +102,7 @@ fn record_is_written_as_described() {
         sha256,
         bytes: 1,
         counts,
+        comparison: PatientComparison::NotComparable,
     });
     let shown = serde_json::to_value(records::of_record(&record, now())).unwrap();
     fits(&document, "Record", &shown);

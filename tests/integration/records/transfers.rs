@@ -111,7 +111,7 @@ async fn upload_completed_without_an_answer_is_not_repeated() {
 }
 
 /// The failure of a download: the link answers with this status and body, and not with the record.
-fn answer(code: u16, body: &str) -> Failure {
+pub fn answer(code: u16, body: &str) -> Failure {
     let (body, content_type) = (body.to_owned(), "application/json".to_owned());
     Failure::Status {
         code,
@@ -121,7 +121,7 @@ fn answer(code: u16, body: &str) -> Failure {
 }
 
 /// Starts a sandbox in which time runs fast, so that pauses between attempts are short.
-async fn hurried() -> TestApp {
+pub async fn hurried() -> TestApp {
     TestApp::with(|options| {
         options.time_scale = 60;
         options.stand_in.rate_limits = false;

@@ -171,7 +171,7 @@ async fn link(io: &Io, person: u8, number: u8) -> Result<&'static str, Error> {
         external_id: people::external_id(person),
         facility: &facility,
     };
-    identity_session::patient::link(io, &asking, people::demographics(number)).await?;
+    identity_session::patient::link(io, &asking, people::demographics(number), people::link_secrets()).await?;
     Ok("linked")
 }
 

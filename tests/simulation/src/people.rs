@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use identity_session::patient::CheckedDemographics;
+use identity_session::patient::{CheckedDemographics, LinkSecrets};
 use serde_json::json;
 use shared::domain::budget::{Limits, PersonRules};
 use shared::domain::claims::ClaimRules;
-use shared::domain::{Demographics, DemographicsHash, ExternalId, FacilityId, Time, Timing};
+use shared::domain::patient::FingerprintKey;
+use shared::domain::{Demographics, DemographicsHash, ExternalId, FacilityId, RecordFolder, Time, Timing};
 use shared::metriport::RedirectUrl;
 use shared::owner::OwnerKey;
+use uuid::Uuid;
 
 use crate::ids::opaque;
 
@@ -45,6 +47,14 @@ pub(crate) fn hash(demographics: &Demographics) -> DemographicsHash {
 pub(crate) fn demographics(number: u8) -> CheckedDemographics {
     let checked = DEMOGRAPHICS.get(usize::from(number));
     checked.unwrap_or_else(|| unreachable!("demographics {number}")).clone()
+}
+
+/// The random values of a link. They are the same each time, because no rule depends on them.
+pub(crate) const fn link_secrets() -> LinkSecrets {
+    LinkSecrets {
+        folder: RecordFolder::new(Uuid::nil()),
+        key: FingerprintKey::new([Uuid::nil(); 2]),
+    }
 }
 
 /// A person's external id at Metriport. The first and the third person have the same external id under different

@@ -5,7 +5,7 @@ use simulation::{Bounds, Options, Sabotage, explore, simulate};
 
 #[test]
 fn simulation_keeps_the_rules_and_reaches_every_event() {
-    let report = simulate(Options::new(50_000, 20_261_122));
+    let report = simulate(Options::new(200_000, 20_261_122));
     assert!(report.failure.is_none(), "{}", report.outcome(true).lines.join("\n"));
     assert_eq!(report.missing(), Vec::<&str>::new());
     for end in ["Completed", "Partial", "Failed", "Unconfirmed", "Expired"] {

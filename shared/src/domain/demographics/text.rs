@@ -6,7 +6,7 @@ use icu_properties::props::GeneralCategory;
 use crate::domain::input::Input;
 
 /// Longest name or line, in characters.
-const TEXT_CHARS_MAX: usize = 200;
+pub const TEXT_CHARS_MAX: usize = 200;
 
 /// Description of a text that [`text`] accepts.
 pub(super) const TEXT: &str = "a text of 1 to 200 characters, without control or invisible characters";

@@ -38,6 +38,7 @@ fn object() -> StoredObject {
         sha256: "s".into(),
         bytes: 1,
         counts: BTreeMap::new(),
+        comparison: PatientComparison::NotComparable,
     }
 }
 fn delivered() -> Delivered {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::patient::{ExpectedPatient, PatientComparison};
 use crate::domain::record::Conversion;
+use crate::records::patient_check::PatientCheck;
 use crate::records::{BundleScan, RecordsError};
 
 /// How far `%PDF-` may be from the beginning of a PDF, and `%%EOF` from its end (PDF Reference 1.7, appendix H, on
@@ -10,15 +12,15 @@ use crate::records::{BundleScan, RecordsError};
 const PDF_MARGIN_BYTES: usize = 1024;
 
 pub(super) enum Reading {
-    Bundle(BundleScan),
+    Bundle(Box<BundleScan<PatientCheck>>),
     Pdf(PdfEnds),
     Html,
 }
 
 impl Reading {
-    pub(super) fn of(form: Conversion) -> Self {
+    pub(super) fn of(form: Conversion, expected: ExpectedPatient) -> Self {
         match form {
-            Conversion::Json => Self::Bundle(BundleScan::default()),
+            Conversion::Json => Self::Bundle(Box::new(BundleScan::new(PatientCheck::new(expected)))),
             Conversion::Pdf => Self::Pdf(PdfEnds::default()),
             Conversion::Html => Self::Html,
         }
@@ -33,15 +35,19 @@ impl Reading {
         Ok(())
     }
 
-    /// Ends the check of a record that had this many bytes. Returns the resources of a Bundle by type.
-    pub(super) fn finish(&mut self, bytes: u64) -> Result<BTreeMap<String, u64>, RecordsError> {
+    /// Ends the check of a record that had this many bytes. Returns the resources of a Bundle by type, and the
+    /// comparison of its Patients.
+    pub(super) fn finish(self, bytes: u64) -> Result<(BTreeMap<String, u64>, PatientComparison), RecordsError> {
         match self {
-            Self::Bundle(scan) => return Ok(std::mem::take(scan).finish()?.0),
+            Self::Bundle(scan) => {
+                let (counts, check) = scan.finish()?;
+                return Ok((counts, check.comparison()));
+            }
             Self::Pdf(ends) => ends.finish()?,
             Self::Html if bytes == 0 => return Err(RecordsError::Broken("the content is empty")),
             Self::Html => {}
         }
-        Ok(BTreeMap::new())
+        Ok((BTreeMap::new(), PatientComparison::NotComparable))
     }
 }
 
@@ -76,11 +82,18 @@ impl PdfEnds {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::PatientId;
 
     fn read(form: Conversion, body: &[u8], size: usize) -> Result<BTreeMap<String, u64>, RecordsError> {
-        let mut reading = Reading::of(form);
+        let expected = ExpectedPatient {
+            id: PatientId::parse("p").unwrap(),
+            fingerprint: None,
+        };
+        let mut reading = Reading::of(form, expected);
         body.chunks(size).try_for_each(|piece| reading.push(piece))?;
-        reading.finish(body.len() as u64)
+        let (counts, comparison) = reading.finish(body.len() as u64)?;
+        assert_eq!(comparison, PatientComparison::NotComparable);
+        Ok(counts)
     }
 
     #[test]

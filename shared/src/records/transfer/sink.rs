@@ -1,6 +1,7 @@
 //! Receives the bytes of one transfer: checks and hashes them, and sends them to the bucket in parts.
 
 use std::collections::BTreeMap;
+use std::mem::replace;
 use std::pin::{Pin, pin};
 
 use bytes::{Bytes, BytesMut};
@@ -11,6 +12,7 @@ use tokio::time::timeout;
 
 use super::reading::Reading;
 use super::{PART_BYTES, PARTS_AT_ONCE, RECORD_BYTES_MAX, STALL, TIDY};
+use crate::domain::patient::ExpectedPatient;
 use crate::domain::record::{Conversion, StoredObject};
 use crate::records::{Part, PutRecord, RecordsError, Upload};
 
@@ -36,12 +38,12 @@ pub(super) struct Sink<'a, B> {
 }
 
 impl<'a, B: PutRecord + Sync> Sink<'a, B> {
-    pub(super) fn new(bucket: &'a B, key: &'a str, form: Conversion) -> Self {
+    pub(super) fn new(bucket: &'a B, (key, form): (&'a str, Conversion), expected: ExpectedPatient) -> Self {
         Self {
             bucket,
             key,
             form,
-            reading: Reading::of(form),
+            reading: Reading::of(form, expected),
             hash: Sha256::new(),
             bytes: 0,
             filling: BytesMut::new(),
@@ -67,13 +69,14 @@ impl<'a, B: PutRecord + Sync> Sink<'a, B> {
             self.take(&piece).await?;
         }
         // Checked before the object becomes visible, so that an incomplete record is never stored.
-        let counts = self.reading.finish(self.bytes)?;
+        let (counts, comparison) = replace(&mut self.reading, Reading::Html).finish(self.bytes)?;
         self.place().await?;
         Ok(StoredObject {
             key: self.key.to_owned(),
             sha256: hex::encode(std::mem::take(&mut self.hash).finalize()),
             bytes: self.bytes,
             counts,
+            comparison,
         })
     }
 

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 use super::*;
+use crate::domain::PatientId;
 use crate::records::{Part, ScanError, Upload};
 
 type Piece = Result<Bytes, RecordsError>;
@@ -137,9 +138,16 @@ fn pieces(body: &[u8]) -> BoxStream<'static, Piece> {
     stream::iter(pieces.collect::<Vec<_>>()).boxed()
 }
 
+fn expected() -> ExpectedPatient {
+    ExpectedPatient {
+        id: PatientId::parse("p").unwrap(),
+        fingerprint: None,
+    }
+}
+
 async fn run(fake: &Fake, pieces: BoxStream<'static, Piece>) -> Result<StoredObject, RecordsError> {
     let until = Instant::now() + Duration::from_secs(870);
-    transfer(async { Ok(pieces) }, fake, ("k", Conversion::Json), until).await
+    transfer(async { Ok(pieces) }, fake, ("k", Conversion::Json), expected(), until).await
 }
 
 #[tokio::test]
@@ -237,7 +245,7 @@ async fn stalled_transfer_ends_after_the_longest_wait() {
 
     let never = std::future::pending::<Result<BoxStream<'static, Piece>, _>>();
     let until = Instant::now() + Duration::from_secs(870);
-    let end = transfer(never, &fake, ("k", Conversion::Json), until).await;
+    let end = transfer(never, &fake, ("k", Conversion::Json), expected(), until).await;
     assert_eq!(end, Err(RecordsError::Broken("stalled")));
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use identity_session::patient::ReportConflict;
 use shared::Error;
 use shared::domain::budget::{Allowance, Budget, PersonAsk, PersonShares, Share, Turn};
-use shared::domain::patient::LinkConflict;
+use shared::domain::patient::{LinkConflict, PatientComparison, PatientSlot};
 use shared::domain::record::{Record, StoredObject};
 use shared::domain::{OwnerId, PullId, RecordId, Time, Timing};
 use shared::edge::budget::{CountCall, MintEntry, PauseCalls, PlanStart, StartInTurn, TakeShare, TakeTurn, busy};
@@ -173,7 +173,7 @@ impl record_fetch::KeepObject for Io {
     /// The digest identifies the stored content, so that the rules can compare the content with the record's request.
     async fn keep_object(
         &self,
-        _owner: &OwnerId,
+        _slot: &PatientSlot,
         record: &Record,
         link: &Link,
         _end: Time,
@@ -184,6 +184,7 @@ impl record_fetch::KeepObject for Io {
             sha256: content.tag(),
             bytes: 1,
             counts: std::collections::BTreeMap::new(),
+            comparison: PatientComparison::NotComparable,
         })
     }
 }
