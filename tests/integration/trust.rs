@@ -1,9 +1,77 @@
-//! Requirements of trust that are not an own part of the API: names in keys and links.
+//! Requirements of trust that are not an own part of the API: the opt-out, and names in keys and links.
 
 use sandbox_metriport::Operation;
 use serde_json::{Value, json};
+use shared::clock;
+use shared::domain::{Demographics, ExternalId, FacilityId};
+use shared::metriport::{CreatePatient, FindPatient, NewPatient};
 
-use crate::harness::TestApp;
+use crate::harness::{Person, TestApp};
+
+/// The opt-out of a person's patient, as Metriport holds it.
+async fn opt_out_upstream(app: &TestApp, subject: &str) -> Option<bool> {
+    let client = app.sandbox().metriport_client().expect("a client");
+    let id = ExternalId::parse(subject).expect("an id");
+    let patient = client.find_patient(&id).await.expect("an answer");
+    patient.expect("a patient").hie_opt_out
+}
+
+/// Puts the person's demographics with this opt-out; returns the opt-out and the status that are shown.
+async fn put(nora: &Person, opt_out: Option<bool>) -> (Value, String) {
+    let mut body = nora.demographics().clone();
+    if let Some(opt_out) = opt_out {
+        body["hieOptOut"] = json!(opt_out);
+    }
+    let answer = nora.app.put_patient(&body).await.expect("an answer");
+    assert_eq!(answer.status, 200, "{:?}", answer.body);
+    let identity = nora.app.identity().await.expect("an answer");
+    assert_eq!(identity.body["hieOptOut"], answer.body["hieOptOut"]);
+    (answer.body["hieOptOut"].clone(), answer.text("/status"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn opt_out_is_passed_on_and_shown() {
+    let app = TestApp::start().await;
+    let nora = app.person("nora", "Jane");
+    nora.verify_identity().await;
+    let writes = || app.upstream(Operation::UpdatePatient);
+    assert_eq!(put(&nora, None).await, (Value::Null, "verified".into()));
+    for (opt_out, shown, upstream, sent) in [
+        (Some(true), true, Some(true), 1),
+        // Without the field, the opt-out stays.
+        (None, true, Some(true), 0),
+        (Some(true), true, Some(true), 0),
+        // The stand-in does not show an opt-out that was withdrawn.
+        (Some(false), false, None, 1),
+    ] {
+        let before = writes();
+        assert_eq!(put(&nora, opt_out).await, (json!(shown), "verified".into()));
+        assert_eq!(writes() - before, sent, "{opt_out:?}");
+        assert_eq!(opt_out_upstream(&app, "nora").await, upstream, "{opt_out:?}");
+    }
+    put(&nora, Some(true)).await;
+    let moved = nora.send("PUT", "/v1/patient", &nora.moved()).await;
+    assert_eq!(moved.body["hieOptOut"], true, "a change of the address keeps it");
+    assert_eq!(opt_out_upstream(&app, "nora").await, Some(true));
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn opt_out_of_an_adopted_patient_stays() {
+    let app = TestApp::start().await;
+    let nora = app.person("nora", "Jane");
+    let new = NewPatient {
+        facility: FacilityId::parse(app.stand_in().facility_id()).expect("a facility"),
+        external_id: ExternalId::parse("nora").expect("an id"),
+        demographics: Demographics::parse(nora.demographics().to_string().as_bytes(), clock::now()).unwrap(),
+        hie_opt_out: Some(true),
+    };
+    let client = app.sandbox().metriport_client().expect("a client");
+    client.create_patient(&new).await.expect("a patient");
+    assert_eq!(put(&nora, None).await, (json!(true), "not_started".into()));
+    assert_eq!(opt_out_upstream(&app, "nora").await, Some(true));
+    app.end().await;
+}
 
 /// Whether a text is a folder's name: 32 lowercase hex digits.
 fn is_folder(text: &str) -> bool {
@@ -86,7 +154,7 @@ async fn person_of_an_earlier_version_is_completed_once() {
 
     let before = app.upstream(Operation::UpdatePatient);
     for _ in 0..2 {
-        assert_eq!(nora.link().await.text("/status"), "verified");
+        assert_eq!(put(&nora, None).await, (Value::Null, "verified".into()));
     }
     assert_eq!(app.upstream(Operation::UpdatePatient), before);
     let stored = stored_patient(&app).await;

@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
-use shared::domain::patient::FingerprintKey;
-use shared::domain::{Demographics, RecordFolder, Time};
+use shared::domain::patient::{FingerprintKey, PatientDetails};
+use shared::domain::{RecordFolder, Time};
 use shared::edge::http::request::{body, route};
 use shared::edge::http::{Caller, Code, Post, PostAnswer, Problem, json, limited, respond};
 use shared::edge::redirects;
@@ -37,8 +37,8 @@ async fn link(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Res
         external_id: caller.external_id(&deps.external_id_claim)?,
         facility: &deps.facility,
     };
-    let demographics = body(request, |input, faults| Demographics::read(input, now, faults))?;
-    let checked = CheckedDemographics::check(demographics, &deps.claim_rules, caller.claims(), &deps.owner_key)?;
+    let details = body(request, |input, faults| PatientDetails::read(input, now, faults))?;
+    let checked = CheckedDemographics::check(details, &deps.claim_rules, caller.claims(), &deps.owner_key)?;
     let secrets = LinkSecrets {
         folder: RecordFolder::new(clock::new_secret()),
         key: FingerprintKey::new([clock::new_secret(), clock::new_secret()]),

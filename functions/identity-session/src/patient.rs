@@ -26,8 +26,10 @@ use shared::Error;
 use shared::domain::budget::Allowance;
 use shared::domain::claims::ClaimRules;
 use shared::domain::log::Actor;
-use shared::domain::patient::{Beginning, FingerprintKey, LinkConflict, PatientFingerprint, PatientLink, PatientSlot};
-use shared::domain::{Demographics, DemographicsHash, ExternalId, FacilityId, OwnerId, RecordFolder};
+use shared::domain::patient::{
+    Beginning, FingerprintKey, LinkConflict, PatientDetails, PatientFingerprint, PatientLink, PatientSlot,
+};
+use shared::domain::{DemographicsHash, ExternalId, FacilityId, OwnerId, RecordFolder};
 use shared::edge::budget::{CountCall, PauseCalls, TakeTurn};
 use shared::edge::http::{Code, Problem};
 use shared::metriport::{CreatePatient, Effect, FindPatient, Operation, UpdatePatient, UpstreamError};
@@ -72,10 +74,11 @@ pub struct LinkSecrets {
     pub key: FingerprintKey,
 }
 
-/// Demographics that agree with the caller's token, and their hash under the owner key. [`link`] accepts no others.
+/// Details whose demographics agree with the caller's token, and their hash under the owner key. [`link`] accepts
+/// no others.
 #[derive(Debug, Clone)]
 pub struct CheckedDemographics {
-    demographics: Demographics,
+    details: PatientDetails,
     hash: DemographicsHash,
 }
 
@@ -85,21 +88,21 @@ impl CheckedDemographics {
     /// # Errors
     /// Refuses demographics that differ from a claim of the token to which they are bound.
     pub fn check(
-        demographics: Demographics,
+        details: PatientDetails,
         rules: &ClaimRules,
         claims: &BTreeMap<String, String>,
         key: &OwnerKey,
     ) -> Result<Self, Error> {
-        if !rules.hold(&demographics, claims) {
+        if !rules.hold(&details.demographics, claims) {
             return Err(Problem::new(Code::DemographicsMismatch).into());
         }
-        let hash = key.demographics(&demographics)?;
-        Ok(Self { demographics, hash })
+        let hash = key.demographics(&details.demographics)?;
+        Ok(Self { details, hash })
     }
 }
 
-/// Links the person to a patient, or updates the linked patient. Demographics that equal those of the link change
-/// nothing at Metriport.
+/// Links the person to a patient, or updates the linked patient. Details that equal those of the link change nothing at
+/// Metriport.
 ///
 /// Also returns the state of the person's share, if demographics were sent.
 ///
@@ -114,12 +117,14 @@ pub async fn link(
     checked: CheckedDemographics,
     secrets: LinkSecrets,
 ) -> Result<(PatientSlot, Option<Allowance>), Error> {
-    let CheckedDemographics { demographics, hash } = checked;
+    let CheckedDemographics { mut details, hash } = checked;
     let now = io.now();
     let slot = io.patient(person.owner).await?;
-    let begun = match slot.begin(&person.external_id, &hash, now, io.timing()) {
+    // A request without an opt-out leaves the opt-out as it is.
+    details.hie_opt_out = details.hie_opt_out.or(slot.hie_opt_out());
+    let begun = match slot.begin(&person.external_id, (&hash, details.hie_opt_out), now, io.timing()) {
         Beginning::Unchanged => {
-            let fingerprint = PatientFingerprint::of(&demographics, secrets.key, now);
+            let fingerprint = PatientFingerprint::of(&details.demographics, secrets.key, now);
             return Ok((complete(io, person, slot, fingerprint, secrets.folder).await?, None));
         }
         Beginning::Busy(until) => {
@@ -135,13 +140,14 @@ pub async fn link(
     };
     // Stored before any call, so that after a crash the next attempt sends the demographics again.
     io.begin_change(person.owner, &begun, now).await.map_err(not_begun)?;
-    match send(io, person, &begun, demographics.clone()).await {
+    match send(io, person, &begun, details.clone()).await {
         Ok((patient, allowance)) => {
             let link = PatientLink {
-                patient,
+                patient: patient.id,
                 external_id: person.external_id.clone(),
                 demographics: hash,
-                fingerprint: Some(PatientFingerprint::of(&demographics, secrets.key, io.now())),
+                hie_opt_out: patient.hie_opt_out.or(details.hie_opt_out),
+                fingerprint: Some(PatientFingerprint::of(&details.demographics, secrets.key, io.now())),
             };
             Ok((finish(io, person, begun, link).await?, Some(allowance)))
         }

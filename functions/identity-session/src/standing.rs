@@ -17,6 +17,8 @@ pub struct Shown {
     patient_linked: bool,
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    hie_opt_out: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<String>,
     next: Next,
 }
@@ -44,9 +46,11 @@ pub async fn read(
 }
 
 fn standing(slot: &PatientSlot, identity: &Identity, now: Time, timing: Timing) -> Shown {
+    let hie_opt_out = slot.hie_opt_out();
     let unsettled = |patient_linked, status| Shown {
         patient_linked,
         status,
+        hie_opt_out,
         expires_at: None,
         next: Next::PUT_PATIENT,
     };
@@ -72,6 +76,7 @@ fn standing(slot: &PatientSlot, identity: &Identity, now: Time, timing: Timing) 
     Shown {
         patient_linked: true,
         status,
+        hie_opt_out,
         expires_at,
         next,
     }

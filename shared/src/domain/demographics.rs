@@ -58,28 +58,32 @@ impl fmt::Debug for Demographics {
 }
 
 impl Demographics {
+    /// The names of the fields, which are Metriport's.
+    pub const FIELDS: [&str; 6] = ["firstName", "lastName", "dob", "genderAtBirth", "address", "contact"];
+
     /// Reads demographics from JSON.
     ///
     /// # Errors
-    /// Fails if the body is not JSON, or if [`Demographics::read`] notes a fault.
+    /// Fails if the body is not JSON, has an unknown field, or if [`Demographics::of_fields`] notes a fault.
     pub fn parse(json: &[u8], now: Time) -> Result<Self, InputError> {
-        input::read(json, |input, faults| Self::read(input, now, faults))
+        input::read(json, |input, faults| {
+            let fields = input.fields(&Self::FIELDS, faults)?;
+            Self::of_fields(&fields, now, faults)
+        })
     }
 
-    /// Reads the body of `PUT /v1/patient`, whose field names are Metriport's. Notes each field that Metriport would
-    /// refuse or that Individual Access cannot use.
-    pub fn read(input: &Input<'_>, now: Time, faults: &mut Faults) -> Option<Self> {
-        const KNOWN: [&str; 6] = ["firstName", "lastName", "dob", "genderAtBirth", "address", "contact"];
+    /// Reads the fields of [`Demographics::FIELDS`]. Notes each that Metriport would refuse or that Individual Access
+    /// cannot use.
+    pub fn of_fields(fields: &Fields<'_>, now: Time, faults: &mut Faults) -> Option<Self> {
         const DOB: &str = "a date YYYY-MM-DD from 1900 on, not in the future";
         const ADDRESSES: &str = "one to ten addresses, the primary one first";
         const CONTACTS: &str = "one to ten contacts, each with an e-mail address, a phone number or both";
-        let fields = input.fields(&KNOWN, faults)?;
         let first_name = fields.required("firstName", TEXT, faults, text);
         let last_name = fields.required("lastName", TEXT, faults, text);
         let dob = fields.required("dob", DOB, faults, |input| birth_date(input, now));
         let gender_at_birth = fields.required("genderAtBirth", "one of F, M, O, U", faults, gender);
-        let address = entries(&fields, ("address", ADDRESSES), faults, Address::read);
-        let contact = entries(&fields, ("contact", CONTACTS), faults, Contact::read);
+        let address = entries(fields, ("address", ADDRESSES), faults, Address::read);
+        let contact = entries(fields, ("contact", CONTACTS), faults, Contact::read);
         Some(Self {
             first_name: first_name?,
             last_name: last_name?,

@@ -6,12 +6,14 @@
 
 mod comparison;
 mod conflict;
+mod details;
 mod fingerprint;
 
 use serde::{Deserialize, Serialize};
 
 pub use comparison::{DifferentField, ExpectedPatient, PatientComparison};
 pub use conflict::{LinkConflict, LinkRefusals, REFUSALS_MAX};
+pub use details::PatientDetails;
 pub use fingerprint::{FingerprintKey, PatientFingerprint};
 
 use super::log::Access;
@@ -49,6 +51,10 @@ pub struct PatientLink {
     pub external_id: ExternalId,
     /// Hash of the demographics that Metriport holds.
     pub demographics: DemographicsHash,
+    /// Whether the person opted out of health information exchanges, as Metriport holds it. Absent if neither the
+    /// person nor Metriport has stated it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hie_opt_out: Option<bool>,
     /// The fingerprint of these demographics. Links of earlier versions lack it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<PatientFingerprint>,
@@ -82,7 +88,7 @@ pub enum Unsettled {
 /// Whether a change may begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Beginning {
-    /// Metriport already has these demographics.
+    /// Metriport already has these demographics and this opt-out.
     Unchanged,
     /// Another change is in progress, and may last until this time.
     Busy(Time),
@@ -107,12 +113,18 @@ impl PatientSlot {
         }
     }
 
-    /// Begins a change to these demographics.
+    /// The opt-out of the link.
+    #[must_use]
+    pub fn hie_opt_out(&self) -> Option<bool> {
+        self.link.as_ref()?.hie_opt_out
+    }
+
+    /// Begins a change to these demographics and this opt-out.
     #[must_use]
     pub fn begin(
         &self,
         external_id: &ExternalId,
-        demographics: &DemographicsHash,
+        (demographics, hie_opt_out): (&DemographicsHash, Option<bool>),
         now: Time,
         timing: Timing,
     ) -> Beginning {
@@ -124,7 +136,7 @@ impl PatientSlot {
             None if self
                 .link
                 .as_ref()
-                .is_some_and(|link| link.demographics == *demographics) =>
+                .is_some_and(|link| link.demographics == *demographics && link.hie_opt_out == hie_opt_out) =>
             {
                 return Beginning::Unchanged;
             }
@@ -178,8 +190,8 @@ impl PatientSlot {
         }
     }
 
-    /// The access that ends a successful change: a first link or a link to another patient, or other demographics of
-    /// the linked patient.
+    /// The access that ends a successful change: a first link or a link to another patient, or other demographics or
+    /// another opt-out of the linked patient.
     #[must_use]
     pub fn access(&self, link: &PatientLink) -> Access {
         match &self.link {

@@ -83,12 +83,14 @@ fn debug_of_requests_shows_no_personal_data() {
         facility: facility.clone(),
         external_id: id.clone(),
         demographics: demographics(),
+        hie_opt_out: None,
     };
     let update = PatientUpdate {
         patient: patient(),
         facility,
         external_id: id,
         demographics: demographics(),
+        hie_opt_out: None,
     };
     assert_silent(&format!("{new:?} {update:?} {:?}", ias_start()));
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use network_query::ask_body::AskBody;
 use serde_json::{Value, json};
+use shared::domain::Time;
 use shared::domain::input::{self, Faults, Input};
+use shared::domain::patient::PatientDetails;
 use shared::domain::record::RecordQuery;
-use shared::domain::{Demographics, Time};
 use shared::edge::redirects;
 
 use super::document::Document;
@@ -35,7 +36,8 @@ fn reads<T>(read: fn(&Input<'_>, &mut Faults) -> Option<T>) -> impl Fn(Value) ->
 
 fn reads_demographics(body: &Value) -> bool {
     let now = Time::parse("2026-11-22T10:40:00Z").unwrap();
-    Demographics::parse(body.to_string().as_bytes(), now).is_ok()
+    let read = |input: &Input<'_>, faults: &mut Faults| PatientDetails::read(input, now, faults);
+    input::read(body.to_string().as_bytes(), read).is_ok()
 }
 
 #[test]
@@ -73,6 +75,7 @@ fn every_described_field_of_a_request_is_known() {
     let mut person = example(&document, "Demographics");
     person["address"][0]["addressLine2"] = json!("Apt 2");
     person["address"][0]["country"] = json!("USA");
+    person["hieOptOut"] = json!(true);
     let bodies: [(_, _, &dyn Fn(Value) -> bool); 3] = [
         ("NetworkQueryRequest", &query, &reads(AskBody::read)),
         ("RecordRequest", &record, &reads(RecordQuery::read)),

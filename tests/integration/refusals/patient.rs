@@ -126,6 +126,7 @@ async fn create_upstream(app: &TestApp, nora: &Person) -> String {
         facility: facility(app),
         external_id: ExternalId::parse("nora").expect("an id"),
         demographics: Demographics::parse(older.to_string().as_bytes(), clock::now()).expect("demographics"),
+        hie_opt_out: None,
     };
     let upstream = app.sandbox().metriport_client().expect("a client");
     upstream.create_patient(&new).await.expect("a patient");

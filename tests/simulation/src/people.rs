@@ -7,7 +7,7 @@ use identity_session::patient::{CheckedDemographics, LinkSecrets};
 use serde_json::json;
 use shared::domain::budget::{Limits, PersonRules};
 use shared::domain::claims::ClaimRules;
-use shared::domain::patient::FingerprintKey;
+use shared::domain::patient::{FingerprintKey, PatientDetails};
 use shared::domain::{Demographics, DemographicsHash, ExternalId, FacilityId, RecordFolder, Time, Timing};
 use shared::metriport::RedirectUrl;
 use shared::owner::OwnerKey;
@@ -32,9 +32,12 @@ fn checked(number: u32) -> CheckedDemographics {
         "genderAtBirth": "F", "address": [address], "contact": [{ "email": "jane@example.test" }],
     });
     let read = Demographics::parse(body.to_string().as_bytes(), Time::from_millis(1_800_000_000_000));
-    let demographics = read.unwrap_or_else(|error| unreachable!("{error:?}"));
+    let details = PatientDetails {
+        demographics: read.unwrap_or_else(|error| unreachable!("{error:?}")),
+        hie_opt_out: None,
+    };
     // The claim rules are empty, so they do not bind a field.
-    let checked = CheckedDemographics::check(demographics, &ClaimRules::default(), &BTreeMap::new(), &OWNER_KEY);
+    let checked = CheckedDemographics::check(details, &ClaimRules::default(), &BTreeMap::new(), &OWNER_KEY);
     checked.unwrap_or_else(|error| unreachable!("{error}"))
 }
 

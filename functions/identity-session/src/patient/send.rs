@@ -2,8 +2,8 @@
 
 use shared::Error;
 use shared::domain::budget::{Allowance, Budget, PersonAsk, Share, midnight_after};
-use shared::domain::patient::{LinkConflict, PatientSlot};
-use shared::domain::{Demographics, PatientId, Time};
+use shared::domain::patient::{LinkConflict, PatientDetails, PatientSlot};
+use shared::domain::{PatientId, Time};
 use shared::edge::budget::{CountCall, PauseCalls, apply_limits, busy, uncount_unsent};
 use shared::edge::init::INTERACTIVE;
 use shared::metriport::{FindPatient, NewPatient, Patient, PatientUpdate, UnverifiedPatient, UpdatePatient};
@@ -18,14 +18,14 @@ pub(super) async fn send(
     io: &impl SendDemographics,
     person: &Person<'_>,
     begun: &PatientSlot,
-    demographics: Demographics,
-) -> Result<(PatientId, Allowance), Error> {
+    details: PatientDetails,
+) -> Result<(Patient, Allowance), Error> {
     let Some(link) = &begun.link else {
-        return adopt_or_create(io, person, begun, demographics).await;
+        return adopt_or_create(io, person, begun, details).await;
     };
     let allowance = io.place(person.owner, PersonAsk::PatientWrite, io.now()).await?;
-    match update(io, person, &link.patient, demographics.clone()).await {
-        Err(Error::Upstream(error)) if is_gone(&error) => adopt_or_create(io, person, begun, demographics).await,
+    match update(io, person, &link.patient, details.clone()).await {
+        Err(Error::Upstream(error)) if is_gone(&error) => adopt_or_create(io, person, begun, details).await,
         updated => Ok((updated?, allowance)),
     }
 }
@@ -36,8 +36,8 @@ async fn adopt_or_create(
     io: &impl SendDemographics,
     person: &Person<'_>,
     begun: &PatientSlot,
-    demographics: Demographics,
-) -> Result<(PatientId, Allowance), Error> {
+    details: PatientDetails,
+) -> Result<(Patient, Allowance), Error> {
     let allowance = io.place(person.owner, PersonAsk::PatientWrite, io.now()).await?;
     let found = match find_and_claim(io, person, begun).await {
         Ok(found) => found,
@@ -48,17 +48,20 @@ async fn adopt_or_create(
         }
     };
     if let Some(patient) = found {
-        return Ok((update(io, person, &patient, demographics).await?, allowance));
+        // The update replaces the whole patient, so it repeats an opt-out that only Metriport knows.
+        let hie_opt_out = details.hie_opt_out.or(patient.hie_opt_out);
+        let details = PatientDetails { hie_opt_out, ..details };
+        return Ok((update(io, person, &patient.id, details).await?, allowance));
     }
-    let (facility, external_id) = (person.facility.clone(), person.external_id.clone());
     let new = NewPatient {
-        facility,
-        external_id,
-        demographics,
+        facility: person.facility.clone(),
+        external_id: person.external_id.clone(),
+        demographics: details.demographics,
+        hie_opt_out: details.hie_opt_out,
     };
     let answer = io.create_patient(&new).await;
     let created = apply_limits(io, Budget::PatientWrites, answer, io.now()).await?;
-    Ok((ours(io, created, person)?.id, allowance))
+    Ok((ours(io, created, person)?, allowance))
 }
 
 /// Finds the patient with our external id and claims it, so that no other request writes to it.
@@ -66,7 +69,7 @@ async fn find_and_claim(
     io: &(impl WritePatient + FindPatient + CountCall + ReportConflict + Clock + Pause),
     person: &Person<'_>,
     begun: &PatientSlot,
-) -> Result<Option<PatientId>, Error> {
+) -> Result<Option<Patient>, Error> {
     let now = io.now();
     if !io.count_call(Share::Person, now).await? {
         return Err(busy(midnight_after(now), now).into());
@@ -76,7 +79,7 @@ async fn find_and_claim(
         return Ok(None);
     };
     claim(io, person, begun, &found.id, now).await?;
-    Ok(Some(found.id))
+    Ok(Some(found))
 }
 
 /// Claims the patient, so that no other person writes to it until our update must have ended.
@@ -105,17 +108,18 @@ async fn update(
     io: &(impl UpdatePatient + PauseCalls + ReportConflict + Clock),
     person: &Person<'_>,
     patient: &PatientId,
-    demographics: Demographics,
-) -> Result<PatientId, Error> {
+    details: PatientDetails,
+) -> Result<Patient, Error> {
     let update = PatientUpdate {
         patient: patient.clone(),
         facility: person.facility.clone(),
         external_id: person.external_id.clone(),
-        demographics,
+        demographics: details.demographics,
+        hie_opt_out: details.hie_opt_out,
     };
     let answer = io.update_patient(&update).await;
     let updated = apply_limits(io, Budget::PatientWrites, answer, io.now()).await?;
-    Ok(ours(io, updated, person)?.id)
+    ours(io, updated, person)
 }
 
 fn ours(io: &impl ReportConflict, patient: UnverifiedPatient, person: &Person<'_>) -> Result<Patient, Error> {

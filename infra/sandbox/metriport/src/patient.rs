@@ -43,6 +43,9 @@ impl Patient {
         if let Some(external_id) = &self.external_id {
             view.insert("externalId".to_owned(), json!(external_id));
         }
+        if self.hie_opt_out {
+            view.insert("status".to_owned(), json!({ "hieOptOut": true }));
+        }
         Value::Object(view)
     }
 }

@@ -29,7 +29,7 @@ macro_rules! accesses {
 accesses! {
     /// The person was linked to a patient.
     Linked = "linked",
-    /// The patient's demographics were changed.
+    /// The patient's demographics or opt-out were changed.
     DemographicsChanged = "demographics_changed",
     /// An identity session was opened.
     SessionOpened = "session_opened",

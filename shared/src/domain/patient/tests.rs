@@ -14,11 +14,17 @@ fn link(n: u8) -> PatientLink {
         patient: PatientId::parse("p").unwrap(),
         external_id: external(1),
         demographics: hash(n),
+        hie_opt_out: None,
         fingerprint: None,
     }
 }
 fn begun(slot: &PatientSlot, n: u8, now: i64) -> PatientSlot {
-    match slot.begin(&external(1), &hash(n), Time::from_millis(now), Timing::default()) {
+    match slot.begin(
+        &external(1),
+        (&hash(n), None),
+        Time::from_millis(now),
+        Timing::default(),
+    ) {
         Beginning::Begun(slot) => *slot,
         other => panic!("{other:?}"),
     }
@@ -42,11 +48,11 @@ fn successful_change_is_a_link_or_a_change_of_demographics() {
 fn equal_demographics_of_a_settled_link_change_nothing() {
     let slot = begun(&PatientSlot::default(), 1, 0).finish(link(1));
     assert_eq!(
-        slot.begin(&external(1), &hash(1), Time::default(), Timing::default()),
+        slot.begin(&external(1), (&hash(1), None), Time::default(), Timing::default()),
         Beginning::Unchanged
     );
     assert_eq!(
-        slot.begin(&external(2), &hash(1), Time::default(), Timing::default()),
+        slot.begin(&external(2), (&hash(1), None), Time::default(), Timing::default()),
         Beginning::OtherExternalId
     );
     assert_eq!(slot.settled(), Ok(&link(1)));
@@ -58,7 +64,12 @@ fn unfinished_change_stays_unsettled_until_it_is_sent_again() {
     let changing = begun(&slot, 2, 0);
     assert_eq!(changing.settled(), Err(Unsettled::Changing));
     assert_eq!(
-        changing.begin(&external(1), &hash(1), Time::from_millis(59_999), Timing::default()),
+        changing.begin(
+            &external(1),
+            (&hash(1), None),
+            Time::from_millis(59_999),
+            Timing::default()
+        ),
         Beginning::Busy(Time::from_millis(60_000))
     );
     // Even the old demographics are sent again, because Metriport's data is uncertain.
@@ -81,7 +92,7 @@ fn refusals_outlive_a_link_and_refuse_the_next_change() {
         slot = begun(&slot, 1, 7).cancel(now).refuse(now, timing);
     }
     let until = Time::from_millis(3_600_007);
-    let begin = |slot: &PatientSlot, n, now| slot.begin(&external(1), &hash(n), now, timing);
+    let begin = |slot: &PatientSlot, n, now| slot.begin(&external(1), (&hash(n), None), now, timing);
     assert_eq!(begin(&slot, 1, now), Beginning::RefusedUntil(until));
     // A request that changes nothing is not refused.
     let linked = slot.clone().finish(link(1));
@@ -124,6 +135,27 @@ fn fingerprint(since: i64) -> PatientFingerprint {
     let demographics = Demographics::parse(body.to_string().as_bytes(), now).unwrap();
     let key = FingerprintKey::new([Uuid::from_u128(1), Uuid::from_u128(2)]);
     PatientFingerprint::of(&demographics, key, Time::from_millis(since))
+}
+
+#[test]
+fn other_opt_out_begins_a_change() {
+    let slot = begun(&PatientSlot::default(), 1, 0).finish(PatientLink {
+        hie_opt_out: Some(true),
+        ..link(1)
+    });
+    assert_eq!(slot.hie_opt_out(), Some(true));
+    let begin = |opt_out| slot.begin(&external(1), (&hash(1), opt_out), Time::default(), Timing::default());
+    assert_eq!(begin(Some(true)), Beginning::Unchanged);
+    for other in [None, Some(false)] {
+        let Beginning::Begun(begun) = begin(other) else {
+            panic!("{other:?}")
+        };
+        let link = PatientLink {
+            hie_opt_out: other,
+            ..link(1)
+        };
+        assert_eq!(begun.access(&link), Access::DemographicsChanged);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 
-use super::body::PatientBody;
+use super::body::{PatientBody, PatientStatus};
 use super::{CreatePatient, UnverifiedPatient, reply};
 use crate::domain::{Demographics, ExternalId, FacilityId};
 use crate::metriport::call::UpstreamCall;
@@ -17,6 +17,8 @@ pub struct NewPatient {
     pub external_id: ExternalId,
     /// The person's demographics.
     pub demographics: Demographics,
+    /// Whether the person opts out of health information exchanges; `None` states nothing.
+    pub hie_opt_out: Option<bool>,
 }
 
 impl CreatePatient for Client {
@@ -24,6 +26,7 @@ impl CreatePatient for Client {
         let body = PatientBody {
             demographics: &patient.demographics,
             external_id: &patient.external_id,
+            status: PatientStatus::of(patient.hie_opt_out),
         };
         let call = UpstreamCall::new(Operation::CreatePatient, Method::POST, ["medical", "v1", "patient"])
             .query("facilityId", patient.facility.as_str())

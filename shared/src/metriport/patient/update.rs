@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 
-use super::body::PatientBody;
+use super::body::{PatientBody, PatientStatus};
 use super::{UnverifiedPatient, UpdatePatient, reply};
 use crate::domain::{Demographics, ExternalId, FacilityId, PatientId};
 use crate::metriport::call::UpstreamCall;
@@ -19,6 +19,9 @@ pub struct PatientUpdate {
     pub external_id: ExternalId,
     /// All demographics.
     pub demographics: Demographics,
+    /// Whether the person opts out of health information exchanges. Metriport may erase an opt-out that an update
+    /// omits.
+    pub hie_opt_out: Option<bool>,
 }
 
 impl UpdatePatient for Client {
@@ -26,6 +29,7 @@ impl UpdatePatient for Client {
         let body = PatientBody {
             demographics: &update.demographics,
             external_id: &update.external_id,
+            status: PatientStatus::of(update.hie_opt_out),
         };
         let path = ["medical", "v1", "patient", update.patient.as_str()];
         let call = UpstreamCall::new(Operation::UpdatePatient, Method::PUT, path)

@@ -14,6 +14,7 @@ async fn create_patient_sends_the_exact_request() {
         facility: facility(),
         external_id: external_id(),
         demographics: demographics(),
+        hie_opt_out: None,
     };
     let patient = upstream
         .client()
@@ -69,6 +70,7 @@ async fn update_patient_sends_the_exact_request() {
         facility: facility(),
         external_id: external_id(),
         demographics: demographics(),
+        hie_opt_out: None,
     };
     upstream.client().update_patient(&update).await.unwrap();
     let request = upstream.only();
@@ -78,6 +80,33 @@ async fn update_patient_sends_the_exact_request() {
         format!("PUT {PATIENT}?facilityId=01989f00-1111-7222-8333-444455556666")
     );
     assert_eq!(request.json(), patient_body());
+}
+
+#[tokio::test]
+async fn opt_out_is_sent_in_the_status() {
+    for opt_out in [true, false] {
+        let upstream = Upstream::answering_json(200, patient_json()).await;
+        let new = NewPatient {
+            facility: facility(),
+            external_id: external_id(),
+            demographics: demographics(),
+            hie_opt_out: Some(opt_out),
+        };
+        let update = PatientUpdate {
+            patient: patient_id(),
+            facility: facility(),
+            external_id: external_id(),
+            demographics: demographics(),
+            hie_opt_out: Some(opt_out),
+        };
+        upstream.client().create_patient(&new).await.unwrap();
+        upstream.client().update_patient(&update).await.unwrap();
+        let mut body = patient_body();
+        body["status"] = json!({ "hieOptOut": opt_out });
+        for request in upstream.requests() {
+            assert_eq!(request.json(), body);
+        }
+    }
 }
 
 #[tokio::test]

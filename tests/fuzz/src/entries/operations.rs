@@ -198,6 +198,7 @@ impl Operations {
             facility: self.facility.clone(),
             external_id: self.external_id.clone(),
             demographics: self.demographics.clone(),
+            hie_opt_out: None,
         }
     }
 
@@ -207,6 +208,7 @@ impl Operations {
             facility: self.facility.clone(),
             external_id: self.external_id.clone(),
             demographics: self.demographics.clone(),
+            hie_opt_out: None,
         }
     }
 

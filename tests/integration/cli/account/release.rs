@@ -23,6 +23,7 @@ async fn name_upstream(app: &TestApp, patient: &str, wrong: &Person, right: &str
         facility: FacilityId::parse(app.stand_in().facility_id()).expect("a facility"),
         external_id: ExternalId::parse(right).expect("an id"),
         demographics: demographics.expect("demographics"),
+        hie_opt_out: None,
     };
     let upstream = app.sandbox().metriport_client().expect("a client");
     upstream.update_patient(&update).await.expect("the patient is updated");
