@@ -12,7 +12,7 @@ mod apply;
 mod open;
 mod query;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::collections::BTreeMap;
 

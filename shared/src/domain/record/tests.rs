@@ -11,7 +11,7 @@ fn request(n: u8) -> UpstreamRequestId {
 fn patient(n: u8) -> PatientId {
     PatientId::parse(format!("patient-{n}")).unwrap()
 }
-pub(super) fn make_record() -> Record {
+pub(in crate::domain) fn make_record() -> Record {
     let id = RecordId::parse("0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d").unwrap();
     let query = RecordQuery {
         resources: ["Observation".to_owned(), "Condition".to_owned()].into(),

@@ -1,0 +1,150 @@
+//! The root of a person's items: their consent, and its grant. Every decision that depends on a consent reads this item
+//! or checks it in a transaction.
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Time;
+use super::consent::{Consent, ConsentRule, GivenConsent};
+use super::record::Record;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A person's root item.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PersonRoot {
+    /// Counts the withdrawals.
+    #[serde(default)]
+    pub grant: u64,
+    /// The consent, unless the person gave none or withdrew it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<Consent>,
+    /// When the person last withdrew a consent. A later consent does not clear it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn_at: Option<Time>,
+    /// When the person last withdrew the consent to keep their records, without giving it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_ended_at: Option<Time>,
+    /// Counts every write.
+    #[serde(default)]
+    pub version: u64,
+}
+
+/// The number of the consent under which work began. A withdrawal ends the grant, and a later consent has another.
+/// `None` means that the app keeps the consent, so no condition applies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Grant(Option<u64>);
+
+impl Grant {
+    /// The grant of a stack whose app keeps the consent.
+    pub const UNCONDITIONAL: Self = Self(None);
+
+    /// The grant with this number.
+    #[must_use]
+    pub const fn of(number: u64) -> Self {
+        Self(Some(number))
+    }
+
+    /// The number, if a condition applies.
+    #[must_use]
+    pub const fn number(self) -> Option<u64> {
+        self.0
+    }
+
+    /// Whether no condition applies.
+    #[must_use]
+    pub const fn is_unconditional(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+/// Why no consent covers a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConsentGap {
+    /// The person never gave a consent.
+    Missing,
+    /// The person withdrew it.
+    Withdrawn,
+    /// The consent names another notice than the one in force.
+    OtherNotice,
+}
+
+impl PersonRoot {
+    /// The grant of the consent that covers requests now.
+    ///
+    /// # Errors
+    /// Fails if the rule requires a consent to its notice, and the person has not given this consent.
+    pub fn covering(&self, rule: &ConsentRule) -> Result<Grant, ConsentGap> {
+        let ConsentRule::Notice(notice) = rule else {
+            return Ok(Grant::UNCONDITIONAL);
+        };
+        match (&self.consent, self.withdrawn_at) {
+            (Some(consent), _) if notice.is_of(&consent.given()) => Ok(Grant::of(self.grant)),
+            (Some(_), _) => Err(ConsentGap::OtherNotice),
+            (None, Some(_)) => Err(ConsentGap::Withdrawn),
+            (None, None) => Err(ConsentGap::Missing),
+        }
+    }
+
+    /// Whether work that began under this grant may go on.
+    #[must_use]
+    pub fn holds(&self, grant: Grant) -> bool {
+        grant
+            .number()
+            .is_none_or(|number| self.consent.is_some() && self.grant == number)
+    }
+
+    /// Gives a consent. `None` if the person gave the same consent before.
+    #[must_use]
+    pub fn give(&self, given: GivenConsent, now: Time) -> Option<Self> {
+        if self.consent.as_ref().is_some_and(|consent| consent.given() == given) {
+            return None;
+        }
+        let consent = Consent::of(given, now);
+        Some(Self {
+            keep_ended_at: if consent.keeps() { None } else { self.keep_end(now) },
+            consent: Some(consent),
+            version: self.version + 1,
+            ..self.clone()
+        })
+    }
+
+    /// Withdraws the consent and ends its grant. `None` if the person withdrew it before.
+    #[must_use]
+    pub fn withdraw(&self, now: Time) -> Option<Self> {
+        if self.consent.is_none() && self.withdrawn_at.is_some() {
+            return None;
+        }
+        Some(Self {
+            grant: self.grant + 1,
+            consent: None,
+            withdrawn_at: Some(now),
+            keep_ended_at: self.keep_end(now),
+            version: self.version + 1,
+        })
+    }
+
+    /// The end of the consent to keep records, if it ends at `now` or ended before.
+    fn keep_end(&self, now: Time) -> Option<Time> {
+        let ends = self.consent.as_ref().is_some_and(Consent::keeps);
+        if ends { Some(now) } else { self.keep_ended_at }
+    }
+
+    /// The time from which an ended record is no longer shown, because the person does not consent to its keeping:
+    /// `days` after the later of the record's end and the end of that consent. `None` if the record stays.
+    #[must_use]
+    pub fn kept_until(&self, record: &Record, rule: &ConsentRule, days: u32) -> Option<Time> {
+        let keeps = self.consent.as_ref().is_some_and(Consent::keeps);
+        if keeps || *rule == ConsentRule::KeptElsewhere {
+            return None;
+        }
+        let last = record.ended_at.max(record.ended_at.and(self.keep_ended_at));
+        last.map(|last| last.plus(DAY * days))
+    }
+}
