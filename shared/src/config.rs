@@ -8,6 +8,7 @@ use url::Url;
 
 use crate::domain::assurance::{AUTH_AGE_SECS_MAX, AUTH_AGE_SECS_MIN, Assurance, ClaimNames};
 use crate::domain::claims::ClaimRules;
+use crate::domain::consent::{ConsentRule, Notice};
 
 /// A variable that is missing or malformed. Carries its name, never its value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -95,6 +96,51 @@ pub fn claim_rules(env: &Env) -> Result<ClaimRules, ConfigError> {
     })
 }
 
+/// Reads `CONSENT_KEPT_ELSEWHERE`, or `CONSENT_NOTICE_VERSION`, `CONSENT_NOTICE_SHA256` and `CONSENT_NOTICE_URL`.
+///
+/// # Errors
+/// Fails if a part of the notice is missing or malformed, and `CONSENT_KEPT_ELSEWHERE` is not `true`. Also fails if it
+/// is `true` and a notice is named.
+pub fn consent_rule(env: &Env) -> Result<ConsentRule, ConfigError> {
+    const VERSION: &str = "CONSENT_NOTICE_VERSION";
+    if env.optional("CONSENT_KEPT_ELSEWHERE") == Some("true") {
+        return match env.optional(VERSION) {
+            None => Ok(ConsentRule::KeptElsewhere),
+            Some(_) => Err(ConfigError {
+                name: VERSION,
+                problem: "a notice, although CONSENT_KEPT_ELSEWHERE is true",
+            }),
+        };
+    }
+    let version = env.optional(VERSION).ok_or(ConfigError {
+        name: VERSION,
+        problem: "missing; set the notice, or CONSENT_KEPT_ELSEWHERE=true",
+    })?;
+    let (sha256, url) = (
+        env.required("CONSENT_NOTICE_SHA256")?,
+        env.required("CONSENT_NOTICE_URL")?,
+    );
+    Notice::parse(version, sha256, url)
+        .map(ConsentRule::Notice)
+        .map_err(|malformed| ConfigError {
+            name: VERSION,
+            problem: malformed.0,
+        })
+}
+
+/// Reads `RECORD_RETENTION_DAYS`: how long a record is shown to a person who does not consent to its keeping.
+///
+/// # Errors
+/// When it is missing or not a positive whole number.
+pub fn record_retention_days(env: &Env) -> Result<u32, ConfigError> {
+    const NAME: &str = "RECORD_RETENTION_DAYS";
+    let days: Option<u16> = env.required(NAME)?.parse().ok();
+    days.filter(|days| *days > 0).map(u32::from).ok_or(ConfigError {
+        name: NAME,
+        problem: "not a whole number of days from 1 to 65535",
+    })
+}
+
 /// Reads `REQUIRED_SCOPE`, `REQUIRED_AMR`, `REQUIRED_ACR`, `ACCEPT_ANY_SIGN_IN`, `ASSURANCE_CLAIMS`,
 /// `MAX_AUTH_AGE_SECS` and `TAKES_ID_TOKENS`.
 ///
@@ -150,6 +196,31 @@ mod tests {
         assert_eq!(read(" , ", "false"), Err("REQUIRED_AMR"));
         assert_eq!(read("mfa", "").unwrap().methods, ["mfa"]);
         assert!(read("", "true").unwrap().methods.is_empty());
+    }
+
+    #[test]
+    fn consent_rule_needs_a_notice_or_a_statement() {
+        const SHA256: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+        let read = |version: &str, sha256: &str, elsewhere: &str| {
+            let env = Env::from_pairs([
+                ("CONSENT_NOTICE_VERSION", version),
+                ("CONSENT_NOTICE_SHA256", sha256),
+                ("CONSENT_NOTICE_URL", "https://app.example.test/notice"),
+                ("CONSENT_KEPT_ELSEWHERE", elsewhere),
+            ]);
+            consent_rule(&env).map_err(|error| error.name)
+        };
+        assert!(matches!(read("1", SHA256, "false"), Ok(ConsentRule::Notice(_))));
+        assert_eq!(read("", "", "true"), Ok(ConsentRule::KeptElsewhere));
+        for (version, sha256, elsewhere) in [
+            ("", SHA256, ""),
+            ("1", "9f86", ""),
+            ("1", SHA256, "true"),
+            ("", "", "yes"),
+        ] {
+            assert_eq!(read(version, sha256, elsewhere), Err("CONSENT_NOTICE_VERSION"));
+        }
+        assert_eq!(read("1", "", ""), Err("CONSENT_NOTICE_SHA256"));
     }
 
     #[test]

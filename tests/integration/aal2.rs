@@ -28,7 +28,7 @@ async fn completes(person: &Person, passed: &Passed) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn session_serves_one_pull_and_is_kept_by_a_refusal() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let first = nora.pass_challenge().await;
     completes(&nora, &first).await;
@@ -64,7 +64,7 @@ async fn session_serves_one_pull_and_is_kept_by_a_refusal() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn challenge_of_another_person_is_refused_and_stays_usable() {
     let app = TestApp::with(|options| options.stand_in.rate_limits = false).await;
-    let (nora, mira) = (app.person("nora", "Jane"), app.person("mira", "Jane"));
+    let (nora, mira) = (app.person("nora", "Jane").await, app.person("mira", "Jane").await);
     tokio::join!(nora.verify_identity(), mira.verify_identity());
     let spent = nora.pass_challenge().await;
     completes(&nora, &spent).await;
@@ -110,7 +110,7 @@ async fn challenge_of_another_person_is_refused_and_stays_usable() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn throttled_start_is_retried_and_its_session_then_removed() {
     let app = TestApp::with(|options| options.time_scale = 60).await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let passed = nora.pass_challenge().await;
     let busy = Failure::envelope(429, "TooManyRequestsError", "Too many requests");
@@ -152,7 +152,7 @@ async fn throttled_start_is_retried_and_its_session_then_removed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn superseded_or_foreign_proofing_never_counts() {
     let app = TestApp::start().await;
-    let (nora, mira) = (app.person("nora", "Jane"), app.person("mira", "Jane"));
+    let (nora, mira) = (app.person("nora", "Jane").await, app.person("mira", "Jane").await);
     assert_eq!((nora.link().await.status, mira.link().await.status), (200, 200));
     // Nora's two identity sessions are for different demographics.
     let stale = nora.open_identity().await;
@@ -226,7 +226,7 @@ async fn proofing_confirmed_after_expiry_still_counts() {
         options.stand_in.session_ttl_secs = 3;
     })
     .await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     assert_eq!(nora.link().await.status, 200);
     app.stand_in().hold_webhooks();
     nora.pass_identity_page().await;
@@ -245,7 +245,7 @@ async fn proofing_confirmed_after_expiry_still_counts() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn session_refused_by_every_source_fails_the_pull() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let body = json!({
         "requestId": "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d", "status": "failed",
@@ -273,7 +273,7 @@ async fn session_refused_by_every_source_fails_the_pull() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn source_outage_leaves_the_identity_verified() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let answer = |sources: Value, errors: Value| {
         let request = "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d";

@@ -19,7 +19,8 @@ use crate::harness::{Passed, Person, TestApp, refused};
 
 /// The accesses of a person who pulls once from one source, changes their demographics and reads the record, with the
 /// function and whether the person did it themselves.
-const ACCESSES: [(&str, &str, bool); 11] = [
+const ACCESSES: [(&str, &str, bool); 12] = [
+    ("consent_given", "account", true),
     ("linked", "identity-session", true),
     ("demographics_changed", "identity-session", true),
     ("session_opened", "identity-session", true),
@@ -47,9 +48,10 @@ async fn of_kind(app: &TestApp, what: &str) -> Vec<Value> {
 }
 
 /// A person whose token names an app.
-fn person_of(app: &TestApp, subject: &str, client: &str) -> Person {
-    let mut person = app.person(subject, "Jane");
+async fn person_of(app: &TestApp, subject: &str, client: &str) -> Person {
+    let mut person = app.newcomer(subject, "Jane");
     person.app = app.app_with(subject, &json!({ "client_id": client }));
+    person.give_consent().await;
     person
 }
 
@@ -88,7 +90,7 @@ fn assert_consistent(item: &Value) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_effect_leaves_one_entry() {
     let app = TestApp::start().await;
-    let nora = person_of(&app, "nora", "app");
+    let nora = person_of(&app, "nora", "app").await;
     make_accesses(&app, &nora).await;
     let items = entries(&app).await;
     items.iter().for_each(assert_consistent);
@@ -110,7 +112,7 @@ async fn each_effect_leaves_one_entry() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn challenge_names_its_second_factor() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     nora.pass_challenge().await;
     let [opened] = &of_kind(&app, "challenge_opened").await[..] else {
@@ -127,7 +129,7 @@ async fn challenge_names_its_second_factor() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn entries_hold_nothing_about_the_person_or_of_metriport() {
     let app = TestApp::start().await;
-    let nora = person_of(&app, "nora", "app-of-nora");
+    let nora = person_of(&app, "nora", "app-of-nora").await;
     let passed = make_accesses(&app, &nora).await;
     let (patient, identity) = (app.patient_of("nora").await, app.proofed_identity("nora").await);
     let known = [&patient, &identity, &passed.challenge, &passed.session];
@@ -146,7 +148,7 @@ async fn entries_hold_nothing_about_the_person_or_of_metriport() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lists_of_each_app_leave_one_entry_an_hour() {
     let app = TestApp::start().await;
-    let nora = person_of(&app, "nora", "first");
+    let nora = person_of(&app, "nora", "first").await;
     nora.verify_identity().await;
     let other = app.app_with("nora", &json!({ "azp": "second" }));
     for _ in 0..3 {
@@ -204,7 +206,7 @@ async fn no_link_without_its_entry() {
     const AT_ONCE: usize = 8;
     let faults = Arc::new(MintFaults::default());
     let app = TestApp::with(|options| options.faults.aws = Some(faults.clone())).await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let pull = nora.pull().await;
 

@@ -36,7 +36,7 @@ fn named(app: &TestApp, subject: &str) -> App {
 
 /// Links a person to the patient. Each person has different demographics.
 async fn link(app: &TestApp, subject: &str) -> Reply {
-    let demographics = app.person(subject, "Jane").demographics().clone();
+    let demographics = app.person(subject, "Jane").await.demographics().clone();
     named(app, subject).put_patient(&demographics).await.expect("an answer")
 }
 

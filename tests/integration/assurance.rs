@@ -94,7 +94,7 @@ async fn reads(person: &Person, id: &str) -> [Reply; 3] {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_hide_until_changed_demographics_are_verified() {
     let app = TestApp::with(|options| options.stand_in.rate_limits = false).await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     for answer in reads(&nora, UNKNOWN).await {
         refused(&answer, 409, "patient_not_linked", "put_patient");
     }

@@ -119,7 +119,7 @@ async fn concurrent_requests_get_exactly_the_places_there_are() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn link_without_a_place_is_refused_with_the_wait() {
     let app = start_with_limits(|limits| limits.patient = 2).await;
-    let (nora, mira) = (app.person("nora", "Jane"), app.person("mira", "Jane"));
+    let (nora, mira) = (app.person("nora", "Jane").await, app.person("mira", "Jane").await);
     // A place is held for a minute, the two seconds that a call may travel, and an extra millisecond. The wait is
     // rounded up to seconds.
     let window = (app.scaled(Duration::from_secs(62)).as_millis() + 1).div_ceil(1000);
@@ -152,7 +152,7 @@ async fn link_without_a_place_is_refused_with_the_wait() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn page_without_a_place_opens_once_a_place_is_free() {
     let app = start_without_shares(|limits| limits.identity = 4).await;
-    let (nora, mira) = (app.person("nora", "Jane"), app.person("mira", "Jane"));
+    let (nora, mira) = (app.person("nora", "Jane").await, app.person("mira", "Jane").await);
     assert_eq!((nora.link().await.status, mira.link().await.status), (200, 200));
     nora.pass_identity_page().await;
     mira.pass_identity_page().await;
@@ -173,7 +173,7 @@ async fn page_without_a_place_opens_once_a_place_is_free() {
         "{opened:?}"
     );
     refused(&busy, 429, "upstream_busy", "retry");
-    let omar = app.person("omar", "Jane");
+    let omar = app.person("omar", "Jane").await;
     assert_eq!(omar.link().await.status, 200);
     until("there is a place again", async || {
         let opened = omar.app.open_identity_session(IDENTITY_RETURN).await.unwrap();
@@ -220,7 +220,7 @@ async fn late_start_without_a_place_is_deferred_within_the_limit() {
         options.stand_in.limits.query = 2;
     })
     .await;
-    let (nora, mira) = (app.person("nora", "Jane"), app.person("mira", "Jane"));
+    let (nora, mira) = (app.person("nora", "Jane").await, app.person("mira", "Jane").await);
     tokio::join!(nora.verify_identity(), mira.verify_identity());
     let first = nora.start_from(&["hie"]).await;
     let (second, start_at) = start_in_a_later_slot(&mira).await;
@@ -290,7 +290,7 @@ async fn limit_met_upstream_pauses_every_person() {
     let mut busy = None;
     for index in 0..6 {
         let linked = until("the budget has a place", async || {
-            let linked = app.person(&format!("person-{index}"), "Jane").link().await;
+            let linked = app.person(&format!("person-{index}"), "Jane").await.link().await;
             (linked.status == 200 || retry_after(&linked) > own).then_some(linked)
         })
         .await;
@@ -304,7 +304,7 @@ async fn limit_met_upstream_pauses_every_person() {
     let met = app.stand_in().stats().limited();
     assert!(met > 0);
     for index in 10..14 {
-        let held_off = app.person(&format!("person-{index}"), "Jane").link().await;
+        let held_off = app.person(&format!("person-{index}"), "Jane").await.link().await;
         refused(&held_off, 429, "upstream_busy", "retry");
     }
     assert_eq!(

@@ -106,7 +106,7 @@ async fn pull_as_json_has_every_step() {
         .iter()
         .filter_map(|step| step["step"].as_u64())
         .collect();
-    assert_eq!(steps, [1, 2, 3, 4, 2, 3, 4]);
+    assert_eq!(steps, [0, 1, 2, 3, 4, 2, 3, 4]);
     assert_eq!(report["persona"], "ordinary");
     assert!(
         report["pulls"]

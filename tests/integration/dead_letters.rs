@@ -66,7 +66,7 @@ async fn unreadable_message_is_kept_with_its_reason() {
     let app = TestApp::start().await;
     send_unreadable_messages(&app).await;
     // The functions process later messages as usual.
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     assert_eq!(nora.pull().await.text("/status"), "completed");
     app.drain().await;
@@ -130,7 +130,7 @@ fn times_logged(log: &[String], queue: &str, reason: &str) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn poison_message_does_not_block_its_batch() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     app.stand_in().hold_webhooks();
     let id = nora.start_from(&["lab"]).await;
@@ -224,7 +224,7 @@ async fn identity_event_without_an_id_is_kept_whole() {
 /// Returns a person who has passed the identity page while the webhook is held. Returns also the payload of an event
 /// that names the patient but not the session.
 async fn unconfirmed(app: &TestApp) -> (Person, Value) {
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     app.stand_in().hold_webhooks();
     assert_eq!(nora.link().await.status, 200);
     nora.pass_identity_page().await;
@@ -251,7 +251,7 @@ async fn large_identity_event_naming_its_patient_is_bound() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn second_event_under_one_message_id_becomes_a_dead_letter() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     app.stand_in().hold_webhooks();
     let id = nora.start().await;

@@ -40,7 +40,7 @@ async fn killed_process_is_replaced_for_the_next_request() {
         }));
     })
     .await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let refused = nora.app.open_challenge(sandbox_machine::sandbox::AAL2_RETURN).await;
     assert_eq!(refused.expect("an answer").status, 500);
@@ -88,7 +88,7 @@ async fn pull_completes_despite_throttling_and_duplicates() {
     // Sometimes every attempt of one call is throttled. Then SQS redelivers the message that the function was
     // processing.
     app.quick_redelivery().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let pulled = nora.pull().await;
     assert_eq!(pulled.text("/status"), "completed", "{:?}", pulled.body);
@@ -113,7 +113,7 @@ async fn effect_with_a_lost_reply_happens_once() {
         }));
     })
     .await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     assert_eq!(nora.link().await.status, 500);
     nora.verify_identity().await;
     assert_eq!(app.stand_in().stats().calls(Operation::CreatePatient), 1);

@@ -14,7 +14,7 @@ use crate::harness::TestApp;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cancelled_identity_page_offers_another_at_once() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     assert_eq!(nora.link().await.status, 200);
     let opened = nora
         .app
@@ -37,7 +37,7 @@ async fn cancelled_identity_page_offers_another_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn person_pulls_their_record_twice() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     assert_eq!(nora.identity().await, "not_started");
     nora.verify_identity().await;
 
@@ -85,7 +85,7 @@ async fn person_pulls_their_record_twice() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn record_is_fetched_after_hie_and_after_the_pull() {
     let app = TestApp::with(|options| options.stand_in.delays.lab_ms = 1500).await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let pull = nora.pull().await;
     let records = pull.list("/records");
@@ -134,6 +134,7 @@ fn assert_timeline_gives_the_pull_back(table: &[Value], id: &str) {
     let new = NewPull {
         id: stored.id,
         patient: stored.patient.clone(),
+        grant: stored.grant,
         sources: Sources::pending(stored.sources.kinds()).expect("sources"),
     };
     let accepted = Pull::accept(new, stored.created_at, Timing::default());

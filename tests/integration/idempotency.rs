@@ -49,7 +49,7 @@ async fn unlimited() -> TestApp {
 }
 
 async fn verified(app: &TestApp, subject: &str) -> Person {
-    let person = app.person(subject, "Jane");
+    let person = app.person(subject, "Jane").await;
     person.verify_identity().await;
     person
 }
@@ -73,7 +73,7 @@ fn functions_end_before_the_lease_of_a_key() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn repeated_request_gets_the_same_reply() {
     let app = unlimited().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     assert_eq!(nora.link().await.status, 200);
     let keyed = nora.app.with_key("\"identity-1\"");
     let first = identity_session(&keyed).await;
@@ -235,7 +235,7 @@ async fn reply_with_an_expired_link_is_not_replayed() {
         options.stand_in.session_ttl_secs = 3;
     })
     .await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     assert_eq!(nora.link().await.status, 200);
     let keyed = nora.app.with_key("link");
     let first = identity_session(&keyed).await;
@@ -297,7 +297,7 @@ async fn key_is_neither_stored_nor_logged() {
         options.extra_env.push(("LOG_LEVEL".to_owned(), "trace".to_owned()));
     })
     .await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     assert_eq!(nora.link().await.status, 200);
     let (keyed, malformed) = (
         nora.app.with_key(CANARY),

@@ -107,7 +107,7 @@ fn ids(list: &[Value]) -> BTreeSet<&str> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn foreign_id_gets_the_answer_of_an_unknown_id() {
     let app = TestApp::with(|options| options.time_scale = 20).await;
-    let (nora, mira) = (app.person("nora", "Jane"), app.person("mira", "Jane"));
+    let (nora, mira) = (app.person("nora", "Jane").await, app.person("mira", "Jane").await);
     nora.verify_identity().await;
     let of_nora = nora.pull().await;
     mira.verify_identity().await;

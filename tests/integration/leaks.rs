@@ -56,7 +56,7 @@ async fn start_with_canaries(time_scale: u32) -> (TestApp, Person, String) {
     })
     .await;
     let token = app.sandbox().token(SUBJECT, &serde_json::Map::new()).unwrap();
-    let mut canarina = app.person(SUBJECT, "Jane");
+    let mut canarina = app.person(SUBJECT, "Jane").await;
     canarina.app = App::new(app.sandbox().host().base_url(), &token).unwrap();
     (app, canarina, token.rsplit('.').next().unwrap().to_owned())
 }

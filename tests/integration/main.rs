@@ -14,6 +14,7 @@ mod adoption;
 mod assurance;
 mod budget;
 mod cli;
+mod consent;
 mod dead_letters;
 mod faults;
 mod flow;

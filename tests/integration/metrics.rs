@@ -53,7 +53,7 @@ const ONE_PULL: [(&str, f64); 10] = [
 async fn pull_writes_its_metrics() {
     let begun = clock::now();
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let pull = nora.until_ended(&nora.start_from(&["lab"]).await).await;
     assert_eq!(pull.text("/status"), "completed", "{:?}", pull.body);
@@ -115,7 +115,7 @@ async fn duplicate_message_is_not_counted_again() {
     let app = TestApp::start().await;
     app.slow_queues(1).await;
     let watch = app.watch_queues();
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let pull = nora.until_ended(&nora.start_from(&["lab"]).await).await;
     assert_eq!(pull.text("/status"), "completed", "{:?}", pull.body);
@@ -165,7 +165,7 @@ async fn duplicate_message_is_not_counted_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failures_are_counted_by_code() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let zeros = "0".repeat(64);
     for signature in [None, Some("0"), Some(&*zeros)] {

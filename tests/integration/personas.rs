@@ -30,7 +30,7 @@ async fn pull(person: &Person) -> Reply {
 }
 
 async fn ordinary(app: &TestApp) {
-    let person = app.person("ordinary", "Jane");
+    let person = app.person("ordinary", "Jane").await;
     let pull = pull(&person).await;
     assert_completed(&pull);
     let record = person.final_record(&pull).await;
@@ -39,7 +39,7 @@ async fn ordinary(app: &TestApp) {
 }
 
 async fn no_data(app: &TestApp) {
-    let person = app.person("no-data", "Nadia");
+    let person = app.person("no-data", "Nadia").await;
     let pull = pull(&person).await;
     assert_completed(&pull);
     let record = person.final_record(&pull).await;
@@ -54,7 +54,7 @@ async fn no_data(app: &TestApp) {
 
 /// The pharmacy fails without a webhook, so only a poll shows that.
 async fn silent_source(app: &TestApp) {
-    let person = app.person("silent", "Silas");
+    let person = app.person("silent", "Silas").await;
     let pull = pull(&person).await;
     assert_eq!(pull.text("/status"), "partial", "{:?}", pull.body);
     assert_eq!(statuses(&pull), ["completed", "failed", "completed"]);
@@ -124,7 +124,7 @@ async fn after_the_slow_source(person: &Person, hie: &Reply, id: &str) {
 
 /// The stand-in refuses pharmacy and lab at once, as Metriport's sandbox does.
 async fn sandbox_sources(app: &TestApp) {
-    let person = app.person("sandboxed", "Robin");
+    let person = app.person("sandboxed", "Robin").await;
     let pull = pull(&person).await;
     assert_eq!(pull.text("/status"), "partial", "{:?}", pull.body);
     assert_eq!(statuses(&pull), ["completed", "failed", "failed"]);
@@ -143,7 +143,7 @@ async fn each_persona_gets_the_data_of_its_networks() {
     .await;
     // The slow person pulls alone until the HIE record is available. The other persons pull while the slow person waits
     // for the final record.
-    let slow = app.person("slow", "Sloan");
+    let slow = app.person("slow", "Sloan").await;
     let (hie, id) = before_the_slow_source(&slow).await;
     tokio::join!(
         ordinary(&app),
@@ -172,7 +172,7 @@ fn app_of(app: &TestApp, subject: &str, member: &str) -> App {
 /// Replies to demographics that conflict with a link: with Ada's link, whose external id is `m-ada`, or with a link
 /// that only Metriport knows.
 async fn conflicting_links(app: &TestApp, ada: &Person) -> Vec<Reply> {
-    let (wren, elsewhere) = (app.person("wren", "Wren"), app.person("elsewhere", "Jane"));
+    let (wren, elsewhere) = (app.newcomer("wren", "Wren"), app.newcomer("elsewhere", "Jane"));
     let conflicts = [
         // Metriport knows the patient by another external id.
         ("wren", "m-wren", &wren),
@@ -203,9 +203,12 @@ async fn table_of_links(app: &TestApp) -> Vec<Value> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_link_conflict_gets_one_answer_and_changes_nothing() {
     let app = with_member_claim().await;
-    let ada = app.person("ada", "Jane");
+    let ada = app.person("ada", "Jane").await;
     let linked = app_of(&app, "ada", "m-ada").put_patient(ada.demographics()).await;
     assert_eq!(linked.unwrap().status, 200);
+    for subject in ["bea", "cora", "wren"] {
+        app.person(subject, "Jane").await;
+    }
     let before = table_of_links(&app).await;
     let updates = app.upstream(Operation::UpdatePatient);
 
@@ -233,7 +236,7 @@ async fn every_link_conflict_gets_one_answer_and_changes_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn token_without_the_external_id_claim_is_refused() {
     let app = with_member_claim().await;
-    let elsewhere = app.person("elsewhere", "Jane");
+    let elsewhere = app.person("elsewhere", "Jane").await;
     let nameless = app.app_with("nameless", &json!({}));
     refused(
         &nameless.put_patient(elsewhere.demographics()).await.unwrap(),
@@ -251,7 +254,7 @@ async fn foreign_proofing_never_counts_and_expires() {
         options.stand_in.session_ttl_secs = 3;
     })
     .await;
-    let sam = app.person("sam", "Sam");
+    let sam = app.person("sam", "Sam").await;
     assert_eq!(sam.link().await.status, 200);
     sam.pass_identity_page().await;
     app.until_delivered("ias.identity.verified", 1).await;

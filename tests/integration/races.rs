@@ -8,6 +8,7 @@ use sandbox_machine::app::Reply;
 use sandbox_metriport::Operation;
 use serde_json::Value;
 use shared::clock;
+use shared::domain::person_root::Grant;
 use shared::domain::pull::RecordPhase;
 use shared::domain::record::{NewRecord, OpenRecords, Record, RecordEvent, RecordQuery};
 use shared::domain::{OwnerId, PatientId, RecordId, Timing};
@@ -63,7 +64,7 @@ fn one_of_each(replies: [Reply; 2]) -> (Reply, Reply) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_pulls_with_one_challenge_are_accepted_once() {
     let app = unlimited().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let started = || app.stand_in().stats().calls(Operation::StartNetworkQuery);
     until_overlap(&app, "network-query", async |_| {
@@ -89,7 +90,7 @@ async fn two_pulls_with_one_challenge_are_accepted_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pull_refused_for_an_open_pull_keeps_its_challenge() {
     let app = unlimited().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     until_overlap(&app, "network-query", async |_| {
         app.stand_in().hold_webhooks();
@@ -122,7 +123,7 @@ async fn pull_refused_for_an_open_pull_keeps_its_challenge() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pull_with_the_newer_of_two_challenges_is_accepted() {
     let app = unlimited().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     until_overlap(&app, "network-query", async |_| {
         let (older, newer) = (nora.pass_challenge().await, nora.pass_challenge().await);
@@ -148,7 +149,7 @@ async fn eight_concurrent_links_make_one_patient() {
     let app = unlimited().await;
     until_overlap(&app, "identity-session", async |round| {
         let subject = format!("nora-{round}");
-        let nora = app.person(&subject, "Jane");
+        let nora = app.person(&subject, "Jane").await;
         let (a, b, c, d, e, f, g, h) = tokio::join!(
             nora.link(),
             nora.link(),
@@ -187,7 +188,7 @@ async fn eight_concurrent_links_make_one_patient() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_concurrent_persons_get_their_own_records() {
     let app = unlimited().await;
-    let (nora, omar) = (app.person("nora", "Jane"), app.person("omar", "Jane"));
+    let (nora, omar) = (app.person("nora", "Jane").await, app.person("omar", "Jane").await);
     tokio::join!(nora.verify_identity(), omar.verify_identity());
     let pulled = async |person: &Person| {
         let pull = person.until_ended(&person.start_from(&["hie"]).await).await;
@@ -217,7 +218,7 @@ async fn two_concurrent_persons_get_their_own_records() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn duplicate_message_has_one_effect() {
     let app = unlimited().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     app.slow_queues(1).await;
     let id = nora.start_from(&["lab"]).await;
@@ -292,6 +293,7 @@ async fn write_over_a_changed_record_is_refused() {
         pull: None,
         phase: RecordPhase::Asked,
         patient: PatientId::parse("patient-1").expect("a patient"),
+        grant: Grant::UNCONDITIONAL,
         query: RecordQuery::default(),
     };
     let (now, timing) = (clock::now(), Timing::default());
@@ -312,7 +314,7 @@ async fn write_over_a_changed_record_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stale_message_changes_nothing_and_sends_nothing() {
     let app = unlimited().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     app.stand_in().hold_webhooks();
     app.slow_queues(1).await;

@@ -10,7 +10,7 @@ const ADVANCE: &str = "ias-RunAdvanceQueue";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failed_delivery_is_found_and_replayed() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.link().await;
     app.stand_in().hold_webhooks();
     nora.pass_identity_page().await;
@@ -43,7 +43,7 @@ async fn failed_delivery_is_found_and_replayed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_with_a_lost_message_is_sent_again() {
     let app = TestApp::with(|options| options.time_scale = 15).await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let busy = Failure::Status {
         code: 429,

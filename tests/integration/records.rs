@@ -45,7 +45,7 @@ async fn ask_and_download(person: &Person, body: &Value) -> (Reply, Vec<u8>) {
 /// A sandbox, a person, and the resources of the record from the person's only pull.
 async fn with_record() -> (TestApp, Person, Vec<Value>) {
     let app = TestApp::with(|options| options.stand_in.rate_limits = false).await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let pull = nora.until_ended(&nora.start_from(&["hie"]).await).await;
     let whole = resources(&nora.download(&nora.final_record(&pull).await).await);
@@ -139,7 +139,7 @@ async fn records_of_every_conversion_are_listed_newest_first() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_read_mints_a_link_for_one_minute() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let pull = nora.pull().await;
     let first = nora.final_record(&pull).await;
@@ -177,7 +177,7 @@ async fn each_read_mints_a_link_for_one_minute() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_of_one_patient_are_queried_one_at_a_time() {
     let app = TestApp::with(|options| options.time_scale = 20).await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     assert_eq!(nora.pull().await.text("/status"), "completed");
     let query_starts = || app.stand_in().stats().calls(Operation::StartConsolidatedQuery);
@@ -226,7 +226,7 @@ async fn records_of_one_patient_are_queried_one_at_a_time() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn record_waiting_long_is_not_stopped_as_a_loop() {
     let app = TestApp::with(|options| options.time_scale = 60).await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     assert_eq!(nora.pull().await.text("/status"), "completed");
     app.stand_in().hold_webhooks();

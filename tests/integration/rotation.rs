@@ -29,7 +29,7 @@ async fn send(app: &TestApp, (body, signature): &(String, String)) -> u16 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn revoked_api_key_is_replaced_without_a_deployment() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let old = app.stand_in().api_key().to_owned();
     let new = app.stand_in().make_api_key().expect("a second key");
@@ -85,7 +85,7 @@ async fn previous_webhook_key_counts_until_its_end() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn empty_secret_stops_the_function_by_name() {
     let app = TestApp::with(|options| options.set_up = false).await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     assert_eq!(nora.link().await.status, 500);
     let problem = "secret of METRIPORT_API_KEY_SECRET: does not exist or has no value yet";
     assert!(

@@ -42,7 +42,7 @@ impl Interceptor for NoLooks {
 async fn each_step_of_a_pull_makes_only_the_expected_calls() {
     let recorder = Recorder::default();
     let app = start_recorded(&recorder).await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     app.stand_in().hold_webhooks();
     let mut steps = recorder.steps(&app);
     link_twice(&mut steps, &nora).await;

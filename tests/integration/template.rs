@@ -25,6 +25,7 @@ pub(crate) fn bindings() -> Bindings {
         .with_parameter("JwtAudience", "app")
         .with_parameter("RequiredAmr", "mfa")
         .with_parameter("RedirectAllowlist", "https://app.example.test/back")
+        .with_parameter("ConsentKeptElsewhere", "true")
         .with_parameter("RecordLinkHosts", "bucket.s3.us-west-1.amazonaws.com")
         .with_resolver(|id, attribute| Some(format!("{id}/{attribute}")))
 }
@@ -113,8 +114,8 @@ fn functions_behind_the_api_end_before_the_gateway_does() {
     assert!(stack.function("webhook-intake").unwrap().timeout_secs <= 5);
 }
 
-/// The assurance variables of every function that serves persons.
-const ASSURANCE: [&str; 7] = [
+/// The variables about assurance and consent of every function that serves persons.
+const OF_PERSONS: [&str; 11] = [
     "REQUIRED_SCOPE",
     "REQUIRED_AMR",
     "REQUIRED_ACR",
@@ -122,12 +123,16 @@ const ASSURANCE: [&str; 7] = [
     "ASSURANCE_CLAIMS",
     "MAX_AUTH_AGE_SECS",
     "TAKES_ID_TOKENS",
+    "CONSENT_NOTICE_VERSION",
+    "CONSENT_NOTICE_SHA256",
+    "CONSENT_NOTICE_URL",
+    "CONSENT_KEPT_ELSEWHERE",
 ];
 
 /// The variables that each function's code reads, listed by hand. All functions also have `STAGE` and
 /// `METRIPORT_BASE_URL`. The list leaves out variables that Lambda sets (`AWS_…`), and variables whose default every
 /// deployment keeps (`TIME_SCALE`, `EXTRA_ROOTS_FILE`, `LOG_LEVEL`).
-const VARIABLES: [(&str, &[&str]); 9] = [
+const VARIABLES: [(&str, &[&str]); 10] = [
     (
         "identity-session",
         &[
@@ -225,8 +230,18 @@ const VARIABLES: [(&str, &[&str]); 9] = [
             "PERSON_BURST",
             "PERSON_SHARE_PERCENT",
             "OWNER_KEY_SECRET",
+            "RECORD_RETENTION_DAYS",
             "RECORDS_BUCKET",
             "RUN_ADVANCE_QUEUE_URL",
+        ],
+    ),
+    (
+        "account",
+        &[
+            "TABLE_NAME",
+            "ACCESS_LOG_RETENTION_DAYS",
+            "OWNER_KEY_SECRET",
+            "RECORD_RETENTION_DAYS",
         ],
     ),
 ];
@@ -240,11 +255,11 @@ fn every_function_has_exactly_the_variables_it_reads() {
         let set: BTreeSet<_> = stack.environment(function, &bindings()).unwrap().into_keys().collect();
         let everywhere = ["STAGE", "METRIPORT_BASE_URL"];
         let serves_persons = variables.contains(&"OWNER_KEY_SECRET");
-        let of_tokens = ASSURANCE.iter().filter(|_| serves_persons);
+        let of_persons = OF_PERSONS.iter().filter(|_| serves_persons);
         let read: BTreeSet<_> = variables
             .iter()
             .chain(&everywhere)
-            .chain(of_tokens)
+            .chain(of_persons)
             .map(|name| (*name).to_owned())
             .collect();
         assert_eq!(set, read, "{binary}");

@@ -32,7 +32,7 @@ async fn put(nora: &Person, opt_out: Option<bool>) -> (Value, String) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn opt_out_is_passed_on_and_shown() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let writes = || app.upstream(Operation::UpdatePatient);
     assert_eq!(put(&nora, None).await, (Value::Null, "verified".into()));
@@ -59,7 +59,7 @@ async fn opt_out_is_passed_on_and_shown() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn opt_out_of_an_adopted_patient_stays() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     let new = NewPatient {
         facility: FacilityId::parse(app.stand_in().facility_id()).expect("a facility"),
         external_id: ExternalId::parse("nora").expect("an id"),
@@ -89,7 +89,7 @@ pub async fn stored_patient(app: &TestApp) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_link_holds_a_person_or_session_id() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let passed = nora.pass_challenge().await;
     let accepted = nora.app.start_query(&passed.ask()).await.unwrap();
@@ -142,7 +142,7 @@ pub async fn age_items(app: &TestApp) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn person_of_an_earlier_version_is_completed_once() {
     let app = TestApp::with(|options| options.stand_in.rate_limits = false).await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let pull = nora.pull_hie().await;
     age_items(&app).await;

@@ -20,10 +20,12 @@ async fn stored_items_and_messages_keep_their_shapes() {
     let app = TestApp::start().await;
     app.slow_queues(1).await;
     let watch = app.watch_queues();
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let mut items = BTreeSet::new();
     pull_and_ask(&app, &nora, &mut items).await;
+    collect_items(&app, &mut items).await;
+    assert_eq!(nora.app.withdraw_consent().await.expect("an answer").status, 200);
     collect_items(&app, &mut items).await;
     let messages = watch.bodies();
     let messages = messages.iter().flat_map(|body| {

@@ -7,19 +7,20 @@ pub mod open;
 use shared::clock::SystemClock;
 use shared::config::{self, Env};
 use shared::domain::assurance::Assurance;
+use shared::domain::consent::ConsentRule;
 use shared::edge::budget::{CallerBudget, PauseCalls, TakeTurn};
 use shared::edge::init::{INTERACTIVE, Init, InitError};
 use shared::metriport::{Client, OpenAal2Challenge};
 use shared::owner::OwnerKey;
-use shared::ports::Clock;
-use shared::store::{ReadChallenge, ReadIdentity, ReadPerson, RejectIdentity, Table, WriteChallenge};
+use shared::ports::{Clock, ConsentTerms};
+use shared::store::{ReadChallenge, ReadIdentity, ReadPerson, ReadRoot, RejectIdentity, Table, WriteChallenge};
 
 shared::ports! {
     /// The ports that the step uses.
-    pub trait Ports = ReadPerson + ReadIdentity + RejectIdentity + ReadChallenge + WriteChallenge
+    pub trait Ports = ReadPerson + ReadRoot + ReadIdentity + RejectIdentity + ReadChallenge + WriteChallenge
         + OpenAal2Challenge
         + TakeTurn + PauseCalls
-        + Clock;
+        + ConsentTerms + Clock;
 }
 
 /// The adapters and the configuration of the function.
@@ -30,6 +31,7 @@ pub struct Deps {
     assurance: Assurance,
     clock: SystemClock,
     budget: CallerBudget,
+    consent_rule: ConsentRule,
     redirects: Vec<String>,
 }
 
@@ -39,6 +41,12 @@ shared::holds!(Deps {
     HasBudget: budget: CallerBudget,
     HasClock: clock: SystemClock,
 });
+
+impl ConsentTerms for Deps {
+    fn consent_rule(&self) -> &ConsentRule {
+        &self.consent_rule
+    }
+}
 
 impl Deps {
     /// Reads the configuration and makes the clients.
@@ -56,6 +64,7 @@ impl Deps {
             owner_key,
             assurance: config::assurance(&init.env)?,
             clock: init.clock(),
+            consent_rule: config::consent_rule(&init.env)?,
             redirects,
         })
     }

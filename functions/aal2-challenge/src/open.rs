@@ -5,10 +5,11 @@ use shared::Error;
 use shared::domain::budget::{Allowance, Budget, PersonAsk};
 use shared::domain::challenge::{ChallengeSlot, Pending};
 use shared::domain::log::Actor;
+use shared::domain::person_root::Grant;
 use shared::domain::{ChallengeId, OwnerId, Time};
 use shared::edge::budget::apply_limits;
 use shared::edge::http::{Code, Problem};
-use shared::edge::verified;
+use shared::edge::{consented, verified};
 use shared::metriport::RedirectUrl;
 use shared::ports::Clock;
 use shared::store::{ReadChallenge, StoreError, WriteChallenge, reject_identity};
@@ -38,8 +39,8 @@ pub struct OpenedChallenge {
 /// Also returns the state of the person's share.
 ///
 /// # Errors
-/// Fails if the identity is not verified, or if Metriport rejects it. Also fails if the person's share is used up, or
-/// the rate budget has no free place.
+/// Fails if the caller has not consented, if the identity is not verified, or if Metriport rejects it. Also fails if
+/// the person's share is used up, or the rate budget has no free place.
 pub async fn open(
     io: &impl Ports,
     owner: &OwnerId,
@@ -47,9 +48,12 @@ pub async fn open(
     redirect: &RedirectUrl,
 ) -> Result<(OpenedChallenge, Allowance), Error> {
     let now = io.now();
-    let ((slot, identity), challenges) = try_join!(io.person(owner), io.challenge(owner))?;
+    let ((slot, identity, root), challenges) = try_join!(io.person(owner), io.challenge(owner))?;
+    consented(&root, io.consent_rule())?;
     let (link, proofed) = verified(&slot, &identity, now, io.timing())?;
     let allowance = io.place(owner, PersonAsk::Challenge, io.now()).await?;
+    // Read after the charge, so that a withdrawal of consent before this moment prevents the call.
+    let grant = consented(&io.root(owner).await?, io.consent_rule())?;
     let answer = io.open_aal2_challenge(&proofed, redirect).await;
     let challenge = match apply_limits(io, Budget::Identity, answer, io.now()).await {
         Err(error) if error.rejects_identity() => {
@@ -71,8 +75,23 @@ pub async fn open(
         method: challenge.method.as_str().to_owned(),
         link_expires_at: challenge.expires_at,
     };
-    keep(io, (owner, actor), challenges, pending, &opened.method).await?;
+    let about = OpenedFor {
+        owner,
+        actor,
+        grant,
+        method: &opened.method,
+    };
+    keep(io, about, challenges, pending).await?;
     Ok((opened, allowance))
+}
+
+/// The person for whom a challenge was opened, their grant, and its second factor.
+#[derive(Clone, Copy)]
+struct OpenedFor<'a> {
+    owner: &'a OwnerId,
+    actor: &'a Actor,
+    grant: Grant,
+    method: &'a str,
 }
 
 /// Stores the challenge and supersedes the pending one. If another process writes the item first, for example to remove
@@ -80,18 +99,18 @@ pub async fn open(
 /// Metriport.
 async fn keep(
     io: &(impl ReadChallenge + WriteChallenge + Clock),
-    (owner, actor): (&OwnerId, &Actor),
+    about: OpenedFor<'_>,
     mut read: ChallengeSlot,
     pending: Pending,
-    method: &str,
 ) -> Result<(), StoreError> {
     let mut tries = 1;
     loop {
         let slot = read.open(pending.clone());
-        match io.put_challenge(owner, &slot, method, actor, io.now()).await {
+        let put = io.put_challenge(about.owner, &slot, about.grant, about.method, about.actor, io.now());
+        match put.await {
             Err(StoreError::Conflict(_)) if tries < ATTEMPTS => tries += 1,
             written => return written,
         }
-        read = io.challenge(owner).await?;
+        read = io.challenge(about.owner).await?;
     }
 }

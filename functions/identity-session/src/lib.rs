@@ -11,23 +11,24 @@ use shared::config::{self, Env};
 use shared::domain::FacilityId;
 use shared::domain::assurance::Assurance;
 use shared::domain::claims::ClaimRules;
+use shared::domain::consent::ConsentRule;
 use shared::domain::patient::LinkConflict;
 use shared::edge::budget::{CallerBudget, CountCall, PauseCalls, TakeTurn};
 use shared::edge::init::{INTERACTIVE, Init, InitError};
 use shared::metrics::{Metric, Metrics};
 use shared::metriport::{Client, CreatePatient, FindPatient, OpenIdentitySession, UpdatePatient};
 use shared::owner::OwnerKey;
-use shared::ports::{Clock, Pause, Stage};
-use shared::store::{ReadIdentity, ReadPatient, ReadPerson, Table, WriteIdentity, WritePatient};
+use shared::ports::{Clock, ConsentTerms, Pause, Stage};
+use shared::store::{ReadIdentity, ReadPerson, ReadRoot, Table, WriteIdentity, WritePatient};
 
 use patient::ReportConflict;
 
 shared::ports! {
     /// The ports that the steps use.
-    pub trait Ports = ReadPerson + ReadPatient + WritePatient + ReadIdentity + WriteIdentity
+    pub trait Ports = ReadPerson + ReadRoot + WritePatient + ReadIdentity + WriteIdentity
         + FindPatient + CreatePatient + UpdatePatient + OpenIdentitySession
         + CountCall + TakeTurn + PauseCalls
-        + ReportConflict + Clock + Pause + Stage;
+        + ReportConflict + ConsentTerms + Clock + Pause + Stage;
 }
 
 /// The adapters and the configuration of the function.
@@ -43,6 +44,7 @@ pub struct Deps {
     facility: FacilityId,
     external_id_claim: String,
     claim_rules: ClaimRules,
+    consent_rule: ConsentRule,
     redirects: Vec<String>,
 }
 
@@ -56,6 +58,12 @@ shared::holds!(Deps {
 impl Stage for Deps {
     fn stage(&self) -> &str {
         &self.stage
+    }
+}
+
+impl ConsentTerms for Deps {
+    fn consent_rule(&self) -> &ConsentRule {
+        &self.consent_rule
     }
 }
 
@@ -97,6 +105,7 @@ impl Deps {
             facility: facility.map_err(|_malformed| malformed)?,
             external_id_claim: init.env.required("EXTERNAL_ID_CLAIM")?.to_owned(),
             claim_rules: config::claim_rules(&init.env)?,
+            consent_rule: config::consent_rule(&init.env)?,
             redirects: init.env.list("REDIRECT_ALLOWLIST"),
         })
     }

@@ -8,17 +8,18 @@ use shared::domain::identity::{OpenSession, Standing};
 use shared::domain::log::Actor;
 use shared::domain::{IdentitySessionId, OwnerId, Time};
 use shared::edge::budget::{PauseCalls, TakeTurn, apply_limits};
+use shared::edge::consented;
 use shared::edge::http::{Code, Problem};
 use shared::metriport::{Metadata, OpenIdentitySession, RedirectUrl, UpstreamError};
-use shared::ports::{Clock, Stage};
-use shared::store::{ReadPerson, WriteIdentity, WritePatient};
+use shared::ports::{Clock, ConsentTerms, Stage};
+use shared::store::{ReadPerson, ReadRoot, SessionGrounds, WriteIdentity, WritePatient};
 use shared::webhook::IDENTITY_MARK;
 use uuid::Uuid;
 
 shared::ports! {
     /// Opens an identity session within the rate budget and stores it.
-    pub trait Open = ReadPerson + WritePatient + WriteIdentity + OpenIdentitySession
-        + TakeTurn + PauseCalls + Clock + Stage;
+    pub trait Open = ReadPerson + ReadRoot + WritePatient + WriteIdentity + OpenIdentitySession
+        + TakeTurn + PauseCalls + ConsentTerms + Clock + Stage;
 }
 
 /// The opened session. The link is for one visit of the person's browser.
@@ -40,8 +41,8 @@ pub struct OpenedIdentitySession {
 /// Also returns the state of the person's share.
 ///
 /// # Errors
-/// Fails if the caller has no settled patient or is already verified. Also fails if the person's share is used up, or
-/// the rate budget has no free place.
+/// Fails if the caller has not consented, has no settled patient, or is already verified. Also fails if the person's
+/// share is used up, or the rate budget has no free place.
 pub async fn open(
     io: &impl Open,
     owner: &OwnerId,
@@ -50,7 +51,8 @@ pub async fn open(
     mark: Uuid,
 ) -> Result<(OpenedIdentitySession, Allowance), Error> {
     let now = io.now();
-    let (slot, identity) = io.person(owner).await?;
+    let (slot, identity, root) = io.person(owner).await?;
+    consented(&root, io.consent_rule())?;
     let link = slot.settled()?;
     if let Standing::Verified(_) = identity.standing(&link.patient, &link.demographics, now, io.timing()) {
         return Err(Problem::new(Code::IdentityAlreadyVerified).into());
@@ -59,6 +61,8 @@ pub async fn open(
     let metadata = Metadata::new([(IDENTITY_MARK, mark.as_str()), ("env", io.stage())]);
     let metadata = metadata.map_err(|_malformed| Error::Internal("invalid metadata of an identity session"))?;
     let allowance = io.place(owner, PersonAsk::IdentitySession, io.now()).await?;
+    // Read after the charge, so that a withdrawal of consent before this moment prevents the call.
+    let grant = consented(&io.root(owner).await?, io.consent_rule())?;
     let answer = io.open_identity_session(&link.patient, redirect, &metadata).await;
     let session = match apply_limits(io, Budget::Identity, answer, io.now()).await {
         Err(error) if is_gone(&error) => {
@@ -77,7 +81,9 @@ pub async fn open(
         mark,
     };
     let next = identity.open(open.clone());
-    io.put_identity_session(owner, &next, &open, &slot, actor, now).await?;
+    let grounds = SessionGrounds { patient: &slot, grant };
+    io.put_identity_session(owner, &next, &open, grounds, actor, now)
+        .await?;
     let opened = OpenedIdentitySession {
         session_id: session.id,
         session_url: session.url.expose().to_owned(),

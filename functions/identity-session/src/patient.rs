@@ -31,11 +31,12 @@ use shared::domain::patient::{
 };
 use shared::domain::{DemographicsHash, ExternalId, FacilityId, OwnerId, RecordFolder};
 use shared::edge::budget::{CountCall, PauseCalls, TakeTurn};
+use shared::edge::consented;
 use shared::edge::http::{Code, Problem};
 use shared::metriport::{CreatePatient, Effect, FindPatient, Operation, UpdatePatient, UpstreamError};
 use shared::owner::OwnerKey;
-use shared::ports::{Clock, Pause};
-use shared::store::{Condition, ReadPatient, StoreError, WritePatient};
+use shared::ports::{Clock, ConsentTerms, Pause};
+use shared::store::{Condition, ReadPerson, StoreError, WritePatient};
 
 use send::send;
 
@@ -108,18 +109,20 @@ impl CheckedDemographics {
 ///
 /// # Errors
 /// Fails in these cases:
+/// - The person has not consented.
 /// - A [`LinkConflict`] prevents the link.
 /// - Another change of the patient, or a pull, is open.
 /// - The person's share is used up, or the rate budget has no free place.
 pub async fn link(
-    io: &(impl ReadPatient + SendDemographics),
+    io: &(impl ReadPerson + ConsentTerms + SendDemographics),
     person: &Person<'_>,
     checked: CheckedDemographics,
     secrets: LinkSecrets,
 ) -> Result<(PatientSlot, Option<Allowance>), Error> {
     let CheckedDemographics { mut details, hash } = checked;
     let now = io.now();
-    let slot = io.patient(person.owner).await?;
+    let (slot, _, root) = io.person(person.owner).await?;
+    let grant = consented(&root, io.consent_rule())?;
     // A request without an opt-out leaves the opt-out as it is.
     details.hie_opt_out = details.hie_opt_out.or(slot.hie_opt_out());
     let begun = match slot.begin(&person.external_id, (&hash, details.hie_opt_out), now, io.timing()) {
@@ -138,8 +141,11 @@ pub async fn link(
         }
         Beginning::Begun(begun) => begun.in_folder(secrets.folder),
     };
-    // Stored before any call, so that after a crash the next attempt sends the demographics again.
-    io.begin_change(person.owner, &begun, now).await.map_err(not_begun)?;
+    // Stored before any call, so that after a crash the next attempt sends the demographics again. A withdrawal of
+    // consent after this write does not stop the change, because Metriport's data must not stay uncertain.
+    io.begin_change(person.owner, &begun, grant, now)
+        .await
+        .map_err(not_begun)?;
     match send(io, person, &begun, details.clone()).await {
         Ok((patient, allowance)) => {
             let link = PatientLink {

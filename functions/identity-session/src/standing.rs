@@ -7,7 +7,7 @@ use shared::domain::identity::{Identity, Standing};
 use shared::domain::patient::{PatientSlot, Unsettled};
 use shared::domain::{OwnerId, Time, Timing};
 use shared::edge::http::Next;
-use shared::ports::Clock;
+use shared::ports::{Clock, ConsentTerms};
 use shared::store::{ReadIdentity, ReadPerson};
 
 /// `GET /v1/identity`.
@@ -23,13 +23,18 @@ pub struct Shown {
     next: Next,
 }
 
-/// Reads the state of the identity.
+/// Reads the state of the identity. Without a consent that covers other requests, the next action is to give it.
 ///
 /// # Errors
 /// Fails if the table cannot be read.
-pub async fn show(io: &(impl ReadPerson + Clock), owner: &OwnerId, now: Time) -> Result<Shown, Error> {
-    let (slot, identity) = io.person(owner).await?;
-    Ok(standing(&slot, &identity, now, io.timing()))
+pub async fn show(io: &(impl ReadPerson + ConsentTerms + Clock), owner: &OwnerId, now: Time) -> Result<Shown, Error> {
+    let (slot, identity, root) = io.person(owner).await?;
+    let shown = standing(&slot, &identity, now, io.timing());
+    let next = match root.covering(io.consent_rule()) {
+        Ok(_grant) => shown.next,
+        Err(_gap) => Next::GIVE_CONSENT,
+    };
+    Ok(Shown { next, ..shown })
 }
 
 /// Reads the state of the identity. `slot` is the person's patient as the caller has read or written it.

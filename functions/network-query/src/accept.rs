@@ -9,9 +9,9 @@ use shared::domain::pull::{NewPull, Pull};
 use shared::domain::{Aal2SessionId, ChallengeId, OwnerId, PullId, SourceKind, Sources, Time};
 use shared::edge::budget::{PlanStart, TakeShare, granted};
 use shared::edge::http::{Code, Problem};
-use shared::edge::{announce_pull, verified};
+use shared::edge::{announce_pull, consented, verified};
 use shared::owner::OwnerKey;
-use shared::ports::Clock;
+use shared::ports::{Clock, ConsentTerms};
 use shared::queue::SendAdvance;
 use shared::store::{AcceptPull, Condition, Grounds, ReadChallenge, ReadPerson, ReadPull, StoreError, can_accept};
 use tokio::try_join;
@@ -20,7 +20,7 @@ use crate::ask_body::AskBody;
 
 shared::ports! {
     /// Takes a slot of the rate budget, and writes a pull that starts in this slot.
-    pub trait PlacePull = ReadPerson + ReadChallenge + AcceptPull + TakeShare + PlanStart + Clock;
+    pub trait PlacePull = ReadPerson + ReadChallenge + AcceptPull + TakeShare + PlanStart + ConsentTerms + Clock;
 }
 
 shared::ports! {
@@ -57,7 +57,7 @@ pub struct PullAsk<'r> {
 /// Refuses the request in these cases:
 /// - The purpose of use is not `ias`, or no source is enabled.
 /// - The session is missing, malformed or used.
-/// - The caller is not verified.
+/// - The caller has not consented, or is not verified.
 /// - The challenge is not the caller's pending one, has expired or was not passed.
 /// - The patient has an open pull.
 /// - The person's share is used up.
@@ -126,7 +126,8 @@ async fn write(
     slot: &mut Option<Time>,
     now: Time,
 ) -> Result<Pull, Error> {
-    let ((patient, identity), challenge) = try_join!(io.person(owner), io.challenge(owner))?;
+    let ((patient, identity, root), challenge) = try_join!(io.person(owner), io.challenge(owner))?;
+    let grant = consented(&root, io.consent_rule())?;
     let (link, proofed) = verified(&patient, &identity, now, io.timing())?;
     let answer = ChallengeAnswer {
         challenge: &checked.challenge,
@@ -141,6 +142,7 @@ async fn write(
     let new = NewPull {
         id,
         patient: patient_id,
+        grant,
         sources,
     };
     let pull = Pull::accept(new, now, io.timing());

@@ -8,10 +8,11 @@ pub mod view;
 use shared::clock::SystemClock;
 use shared::config::{self, Env};
 use shared::domain::assurance::Assurance;
+use shared::domain::consent::ConsentRule;
 use shared::edge::budget::{CallerBudget, PlanStart, TakeShare};
 use shared::edge::init::{Init, InitError};
 use shared::owner::OwnerKey;
-use shared::ports::Clock;
+use shared::ports::{Clock, ConsentTerms};
 use shared::queue::{AdvanceQueue, SendAdvance};
 use shared::store::{AcceptPull, ListPulls, ReadChallenge, ReadPerson, ReadPull, Table};
 
@@ -20,7 +21,7 @@ shared::ports! {
     pub trait Ports = ReadPerson + ReadChallenge + ReadPull + ListPulls + AcceptPull
         + SendAdvance
         + TakeShare + PlanStart
-        + Clock;
+        + ConsentTerms + Clock;
 }
 
 /// The adapters and the configuration of the function.
@@ -31,6 +32,7 @@ pub struct Deps {
     assurance: Assurance,
     clock: SystemClock,
     budget: CallerBudget,
+    consent_rule: ConsentRule,
 }
 
 shared::holds!(Deps {
@@ -39,6 +41,12 @@ shared::holds!(Deps {
     HasBudget: budget: CallerBudget,
     HasClock: clock: SystemClock,
 });
+
+impl ConsentTerms for Deps {
+    fn consent_rule(&self) -> &ConsentRule {
+        &self.consent_rule
+    }
+}
 
 impl Deps {
     /// The adapters as `Ports`, so that a step can use nothing else.
@@ -59,6 +67,7 @@ impl Deps {
             owner_key: init.owner_key().await?,
             assurance: config::assurance(&init.env)?,
             clock: init.clock(),
+            consent_rule: config::consent_rule(&init.env)?,
         })
     }
 }

@@ -178,6 +178,8 @@ fn next(pull: &Pull, now: Time) -> Next {
         (PullState::Completed | PullState::Partial, _) => record(),
         (PullState::Failed, Some(FailureReason::IdentityRejected)) => Next::VERIFY_IDENTITY,
         (PullState::Failed, Some(FailureReason::RecordUnavailable)) => Next::REQUEST_RECORD,
-        (PullState::Failed | PullState::Unconfirmed | PullState::Expired, _) => Next::OPEN_CHALLENGE,
+        (PullState::Failed | PullState::Unconfirmed | PullState::Expired | PullState::Withdrawn, _) => {
+            Next::OPEN_CHALLENGE
+        }
     }
 }

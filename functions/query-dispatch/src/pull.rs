@@ -6,7 +6,7 @@ mod start;
 use shared::Error;
 use shared::domain::challenge::ChallengeSlot;
 use shared::domain::pull::{Pull, PullEvent, Step};
-use shared::domain::record::Record;
+use shared::domain::record::{Record, RecordReason};
 use shared::domain::{OwnerId, PullId, Time};
 use shared::edge::{announce_change, announce_end, announce_pull};
 use shared::ports::{Clock, NewIds};
@@ -50,6 +50,7 @@ async fn check_record(
     now: Time,
 ) -> Result<DispatchOutcome, Error> {
     let event = match final_record(io, owner, pull).await? {
+        Some(record) if record.reason == Some(RecordReason::ConsentWithdrawn) => PullEvent::ConsentWithdrawn,
         Some(record) if record.state.is_terminal() => PullEvent::RecordEnded {
             available: record.is_served(),
         },

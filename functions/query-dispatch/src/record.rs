@@ -63,6 +63,7 @@ async fn claim(
         Err(error) if error.lacks(Condition::NoOpenConsolidated) => {
             write_record_event(io, owner, record, &RecordEvent::LockBusy, now).await
         }
+        Err(StoreError::GrantEnded) => write_record_event(io, owner, record, &RecordEvent::ConsentWithdrawn, now).await,
         Err(error) => Err(error.into()),
     }
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use shared::Error;
-use shared::domain::Time;
 use shared::domain::patient::{DifferentField, PatientSlot};
 use shared::domain::record::{Record, RecordEvent, RecordReason, StoredObject};
+use shared::domain::{OwnerId, Time};
 use shared::edge::{announce_end, announce_record};
 use shared::message::{FetchRecord, Link};
 use shared::ports::Clock as _;
@@ -53,11 +53,11 @@ impl KeepObject for Deps {
     }
 }
 
-/// Fetches the record of a message. Lambda ends the invocation at `end`.
+/// Fetches the record of a message. Lambda ends the invocation at `end_of_function`.
 ///
 /// # Errors
 /// Fails if the table or the queue fails; SQS redelivers the message.
-pub async fn fetch(io: &impl Ports, message: &FetchRecord, end: Time) -> Result<FetchOutcome, Error> {
+pub async fn fetch(io: &impl Ports, message: &FetchRecord, end_of_function: Time) -> Result<FetchOutcome, Error> {
     let (owner, now) = (&message.owner, io.now());
     let (record, slot) = try_join!(io.record(owner, message.record), io.patient(owner))?;
     let record = record.filter(|record| record.due_seq == message.due_seq);
@@ -66,10 +66,19 @@ pub async fn fetch(io: &impl Ports, message: &FetchRecord, end: Time) -> Result<
     let claimed = match claim_record(io, owner, &record, &RecordEvent::FetchClaimed, (now, io.timing())).await {
         Ok(Some(claimed)) => claimed,
         Ok(None) | Err(StoreError::Conflict(_)) => return Ok(STALE),
+        Err(StoreError::GrantEnded) => {
+            return end(
+                io,
+                owner,
+                &record,
+                (&RecordEvent::ConsentWithdrawn, "consent withdrawn"),
+            )
+            .await;
+        }
         Err(error) => return Err(error.into()),
     };
-    let end = until(claimed.due_at, end);
-    let (event, outcome) = match receive(io, &slot, &claimed, &message.link, end).await {
+    let until = until(claimed.due_at, end_of_function);
+    let (event, outcome) = match receive(io, &slot, &claimed, &message.link, until).await {
         Ok(object) => {
             log_stored(&record, &object);
             (RecordEvent::Stored(object), "stored")
@@ -79,16 +88,24 @@ pub async fn fetch(io: &impl Ports, message: &FetchRecord, end: Time) -> Result<
             failed(&error)
         }
     };
+    end(io, owner, &claimed, (&event, outcome)).await
+}
+
+/// Writes the end of the work on a record, and announces the work that follows.
+async fn end(
+    io: &impl Ports,
+    owner: &OwnerId,
+    record: &Record,
+    (event, outcome): (&RecordEvent, FetchOutcome),
+) -> Result<FetchOutcome, Error> {
     let now = io.now();
-    match settle_record(io, owner, &claimed, &event, (now, io.timing())).await? {
-        Some(written) => {
-            // Sent after the write, so that the messages find the new state.
-            announce_record(io, owner, &written, now).await?;
-            announce_end(io, owner, &written).await?;
-            Ok(outcome)
-        }
-        None => Ok(STALE),
-    }
+    let Some(written) = settle_record(io, owner, record, event, (now, io.timing())).await? else {
+        return Ok(STALE);
+    };
+    // Sent after the write, so that the messages find the new state.
+    announce_record(io, owner, &written, now).await?;
+    announce_end(io, owner, &written).await?;
+    Ok(outcome)
 }
 
 /// The time by which a transfer must end: `LEFT` before the function's `end`, or the record's due time if that is

@@ -7,11 +7,12 @@ pub mod view;
 use shared::clock::SystemClock;
 use shared::config::{self, Env};
 use shared::domain::assurance::Assurance;
+use shared::domain::consent::ConsentRule;
 use shared::edge::budget::{MintEntry, PersonBudget, TakeShare};
 use shared::edge::init::{Init, InitError};
 use shared::metrics::Metrics;
 use shared::owner::OwnerKey;
-use shared::ports::Clock;
+use shared::ports::{Clock, ConsentTerms, Retention};
 use shared::queue::{AdvanceQueue, SendAdvance};
 use shared::records::{Bucket, MintLink};
 use shared::store::{CreateRecord, ListRecords, NoteHour, ReadPerson, ReadRecord, Table};
@@ -22,7 +23,7 @@ shared::ports! {
         + MintEntry + MintLink
         + TakeShare
         + SendAdvance
-        + Clock;
+        + ConsentTerms + Retention + Clock;
 }
 
 /// The adapters and the configuration of the function.
@@ -34,6 +35,8 @@ pub struct Deps {
     assurance: Assurance,
     clock: SystemClock,
     budget: PersonBudget,
+    consent_rule: ConsentRule,
+    record_retention_days: u32,
     metrics: Metrics,
 }
 
@@ -44,6 +47,18 @@ shared::holds!(Deps {
     HasBudget: budget: PersonBudget,
     HasClock: clock: SystemClock,
 });
+
+impl ConsentTerms for Deps {
+    fn consent_rule(&self) -> &ConsentRule {
+        &self.consent_rule
+    }
+}
+
+impl Retention for Deps {
+    fn record_retention_days(&self) -> u32 {
+        self.record_retention_days
+    }
+}
 
 impl Deps {
     /// The adapters as `Ports`, so that a step can use nothing else.
@@ -66,6 +81,8 @@ impl Deps {
             owner_key,
             assurance: config::assurance(&init.env)?,
             clock: init.clock(),
+            consent_rule: config::consent_rule(&init.env)?,
+            record_retention_days: config::record_retention_days(&init.env)?,
             metrics: init.metrics.clone(),
         })
     }

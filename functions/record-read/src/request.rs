@@ -7,13 +7,14 @@
 
 use shared::Error;
 use shared::domain::budget::{Allowance, PersonAsk};
+use shared::domain::person_root::Grant;
 use shared::domain::pull::RecordPhase;
 use shared::domain::record::{NewRecord, OpenRecords, Record, RecordQuery};
 use shared::domain::{OwnerId, PatientId, RecordId, Time};
 use shared::edge::budget::TakeShare;
 use shared::edge::http::{Code, Problem};
-use shared::edge::{announce_record, verified};
-use shared::ports::Clock;
+use shared::edge::{announce_record, consented, verified};
+use shared::ports::{Clock, ConsentTerms};
 use shared::queue::SendAdvance;
 use shared::store::{Condition, CreateRecord, ReadPerson, ReadRecord};
 use tokio::try_join;
@@ -25,7 +26,7 @@ const OPEN_RETRY_SECS: u64 = 10;
 
 shared::ports! {
     /// Stores a record for a verified caller, within the person's share.
-    pub trait PlaceRecord = ReadPerson + ReadRecord + CreateRecord + TakeShare + Clock;
+    pub trait PlaceRecord = ReadPerson + ReadRecord + CreateRecord + TakeShare + ConsentTerms + Clock;
 }
 
 shared::ports! {
@@ -49,7 +50,7 @@ pub struct RecordAsk {
 /// Also returns the state of the person's share, if one was taken now.
 ///
 /// # Errors
-/// Fails if the caller is not verified, has three unfinished records, or has used up their share.
+/// Fails if the caller has not consented, is not verified, has three unfinished records, or has used up their share.
 pub async fn request(io: &impl Request, owner: &OwnerId, ask: RecordAsk) -> Result<(Record, Option<Allowance>), Error> {
     let (now, resumed, id) = (io.now(), ask.resumed, ask.id);
     let (record, allowance) = match place(io, owner, ask, now).await {
@@ -71,12 +72,13 @@ async fn place(
     ask: RecordAsk,
     now: Time,
 ) -> Result<(Record, Option<Allowance>), Error> {
-    let (patient, mut open) = grounds(io, owner, now).await?;
+    let (patient, grant, mut open) = grounds(io, owner, now).await?;
     let new = NewRecord {
         id: ask.id,
         pull: None,
         phase: RecordPhase::Asked,
         patient,
+        grant,
         query: ask.query,
     };
     let record = Record::ask(new, now, io.timing());
@@ -98,18 +100,19 @@ async fn place(
     }
 }
 
-/// The patient of a verified caller, and the list of records that the caller has asked for.
+/// The patient and the grant of a verified caller, and the list of records that the caller has asked for.
 async fn grounds(
-    io: &(impl ReadPerson + CreateRecord + Clock),
+    io: &(impl ReadPerson + CreateRecord + ConsentTerms + Clock),
     owner: &OwnerId,
     now: Time,
-) -> Result<(PatientId, OpenRecords), Error> {
-    let ((slot, identity), open) = try_join!(io.person(owner), io.open_records(owner))?;
+) -> Result<(PatientId, Grant, OpenRecords), Error> {
+    let ((slot, identity, root), open) = try_join!(io.person(owner), io.open_records(owner))?;
+    let grant = consented(&root, io.consent_rule())?;
     let (link, _) = verified(&slot, &identity, now, io.timing())?;
-    Ok((link.patient.clone(), open))
+    Ok((link.patient.clone(), grant, open))
 }
 
-/// The patient's unfinished record with the same form and filters.
+/// The patient's unfinished record with the same form and filters, under the same grant.
 async fn equal(
     io: &impl ReadRecord,
     owner: &OwnerId,
@@ -121,7 +124,8 @@ async fn equal(
         return Ok(None);
     };
     let found = io.record(owner, id).await?;
-    Ok(found.filter(|record| record.patient == new.patient && !record.shown_state(now).is_terminal()))
+    let is_equal = |record: &Record| (&record.patient, record.grant) == (&new.patient, new.grant);
+    Ok(found.filter(|record| is_equal(record) && !record.shown_state(now).is_terminal()))
 }
 
 /// The list of open records, with room for one more. Ended records are removed only from a full list.

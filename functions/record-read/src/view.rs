@@ -7,14 +7,17 @@ use std::time::Duration;
 use serde::Serialize;
 use shared::Error;
 use shared::domain::budget::{Allowance, PersonShares};
+use shared::domain::identity::Identity;
 use shared::domain::log::{Access, Actor};
+use shared::domain::patient::PatientSlot;
+use shared::domain::person_root::PersonRoot;
 use shared::domain::pull::RecordPhase;
 use shared::domain::record::{Record, RecordQuery, RecordReason, RecordState, StoredObject};
 use shared::domain::{OwnerId, PullId, RecordId, Time};
 use shared::edge::budget::MintEntry;
 use shared::edge::http::{Code, Next, Problem};
-use shared::edge::verified;
-use shared::ports::Clock;
+use shared::edge::{consented, verified};
+use shared::ports::{Clock, ConsentTerms, Retention};
 use shared::records::MintLink;
 use shared::store::{ListRecords, Mint, NoteHour, ReadPerson, ReadRecord, StoreError};
 use tokio::try_join;
@@ -71,26 +74,26 @@ pub struct RecordListView {
 /// entry once an hour.
 ///
 /// # Errors
-/// Refuses a caller who is not linked to a patient, or whose identity is not verified for this patient's present
-/// demographics. Also fails if the entry cannot be written.
+/// Refuses a caller who has not consented, is not linked to a patient, or whose identity is not verified for this
+/// patient's present demographics. Also fails if the entry cannot be written.
 pub async fn list(
-    io: &(impl ListRecords + ReadPerson + NoteHour + Clock),
+    io: &(impl ListRecords + ReadPerson + NoteHour + ConsentTerms + Retention + Clock),
     owner: &OwnerId,
     actor: &Actor,
     now: Time,
 ) -> Result<RecordListView, Error> {
-    let ((slot, identity), records) = try_join!(io.person(owner), io.records(owner, LIST_MAX))?;
-    let (link, _) = verified(&slot, &identity, now, io.timing())?;
+    let (person, records) = try_join!(io.person(owner), io.records(owner, LIST_MAX))?;
+    let readable = readable(io, &person, now)?;
     io.note_hour(owner, Access::RecordsListed, actor, now).await?;
-    let of_patient = records.iter().filter(|record| record.patient == link.patient);
+    let shown = records.iter().filter(|record| readable(record));
     Ok(RecordListView {
-        records: of_patient.map(|record| of_record(record, now)).collect(),
+        records: shown.map(|record| of_record(record, now)).collect(),
     })
 }
 
 shared::ports! {
     /// Shows a record and makes a link to its file.
-    pub trait Show = ReadRecord + ReadPerson + MintEntry + MintLink + Clock;
+    pub trait Show = ReadRecord + ReadPerson + MintEntry + MintLink + ConsentTerms + Retention + Clock;
 }
 
 /// One record of the caller. If its file is in the bucket, adds a link to the file. The link counts against the
@@ -108,7 +111,7 @@ pub async fn show(
 ) -> Result<(RecordView, Option<Allowance>), Error> {
     let mut tries = 0;
     loop {
-        let (record, shares) = read(io, owner, id, now).await?;
+        let (record, shares, root) = read(io, owner, id, now).await?;
         let Some(object) = &record.object else {
             return Ok((of_record(&record, now), None));
         };
@@ -116,6 +119,7 @@ pub async fn show(
         let at = io.now().plus(Duration::from_millis(tries));
         let mint = Mint {
             record: &record,
+            root: &root,
             actor,
             at,
         };
@@ -127,18 +131,33 @@ pub async fn show(
     }
 }
 
-/// The record and the person's shares, if the caller may read the record.
+/// The record, the person's shares and their root, if the caller may read the record.
 async fn read(
-    io: &(impl ReadRecord + ReadPerson + MintEntry + Clock),
+    io: &(impl ReadRecord + ReadPerson + MintEntry + ConsentTerms + Retention + Clock),
     owner: &OwnerId,
     id: RecordId,
     now: Time,
-) -> Result<(Record, PersonShares), Error> {
-    let ((slot, identity), record, shares) = try_join!(io.person(owner), io.record(owner, id), io.shares(owner))?;
-    let (link, _) = verified(&slot, &identity, now, io.timing())?;
-    // A person may read only records of the patient to whom they are linked now.
-    let record = record.filter(|record| record.patient == link.patient);
-    Ok((record.ok_or_else(|| Problem::new(Code::NotFound))?, shares))
+) -> Result<(Record, PersonShares, PersonRoot), Error> {
+    let (person, record, shares) = try_join!(io.person(owner), io.record(owner, id), io.shares(owner))?;
+    let record = record.filter(readable(io, &person, now)?);
+    let (_, _, root) = person;
+    Ok((record.ok_or_else(|| Problem::new(Code::NotFound))?, shares, root))
+}
+
+/// The records that a caller may read: those of the patient to whom they are linked now, unless the record's time has
+/// passed because the caller does not consent to its keeping.
+fn readable<'p>(
+    io: &'p (impl ConsentTerms + Retention + Clock),
+    (slot, identity, root): &'p (PatientSlot, Identity, PersonRoot),
+    now: Time,
+) -> Result<impl Fn(&Record) -> bool + 'p, Error> {
+    let (rule, days) = (io.consent_rule(), io.record_retention_days());
+    consented(root, rule)?;
+    let (link, _) = verified(slot, identity, now, io.timing())?;
+    Ok(move |record: &Record| {
+        let is_kept = root.kept_until(record, rule, days).is_none_or(|until| now < until);
+        is_kept && record.patient == link.patient
+    })
 }
 
 async fn with_link(

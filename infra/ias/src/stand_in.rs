@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use sandbox_host::IssuerServer;
-use sandbox_machine::sandbox::{AAL2_RETURN, AUDIENCE, IDENTITY_RETURN, TOKEN_SECS};
+use sandbox_machine::sandbox::{AAL2_RETURN, AUDIENCE, IDENTITY_RETURN, NOTICE, TOKEN_SECS};
 use sandbox_machine::stack::limits;
 use sandbox_metriport::{StandIn, StandInOptions, Variant, Variants};
 use serde_json::{Map, Value, json};
@@ -109,6 +109,7 @@ fn about(stand_in: &StandIn, issuer: &IssuerServer, redirects: &[String], limits
     let token = issuer
         .token(SUBJECT, &Map::new(), TOKEN_SECS, now)
         .map_err(|error| error.to_string())?;
+    let [notice_version, notice_sha256, notice_url] = NOTICE;
     Ok(json!({
         "metriport": stand_in.base_url(),
         "apiKey": stand_in.api_key(),
@@ -126,6 +127,9 @@ fn about(stand_in: &StandIn, issuer: &IssuerServer, redirects: &[String], limits
             // The issuer adds claims about a person only on request, so the stack cannot bind demographics to its
             // tokens.
             "AcceptUnboundDemographics": "true",
+            "ConsentNoticeVersion": notice_version,
+            "ConsentNoticeSha256": notice_sha256,
+            "ConsentNoticeUrl": notice_url,
             "RecordLinkHosts": stand_in.base_url().trim_start_matches("http://"),
             "MetriportLimits": limits,
         },

@@ -130,6 +130,22 @@ impl ChallengeSlot {
         Some(self)
     }
 
+    /// Removes the pending challenge and the held session.
+    #[must_use]
+    pub fn clear(self) -> Self {
+        Self {
+            pending: None,
+            held: None,
+            version: self.version + 1,
+        }
+    }
+
+    /// Whether neither a challenge nor a session is stored.
+    #[must_use]
+    pub const fn is_clear(&self) -> bool {
+        self.pending.is_none() && self.held.is_none()
+    }
+
     /// The session held for `pull`, if we may still use it.
     #[must_use]
     pub fn session_for(&self, pull: PullId, now: Time) -> Option<&Held> {

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod tests;
+mod withdrawal;
 
 use std::collections::BTreeSet;
 
@@ -10,13 +11,15 @@ use serde::{Deserialize, Serialize};
 use super::Time;
 use super::input::{Faults, Input};
 
+pub use withdrawal::{EndedWork, OpenWork, WITHDRAWN_PULLS_MAX, WITHDRAWN_RECORDS_MAX, Withdrawal, withdraw};
+
 /// Longest version of a notice, in characters.
 const VERSION_CHARS_MAX: usize = 64;
 /// Longest language tag, in characters (RFC 5646, section 4.4.1).
 const LOCALE_CHARS_MAX: usize = 35;
 const SHA256_DIGITS: usize = 64;
 
-/// What a consent permits.
+/// A scope of a consent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ConsentScope {
@@ -87,14 +90,14 @@ impl Notice {
         Ok(Self { version, sha256, url })
     }
 
-    /// Whether the consent names this notice.
+    /// Whether a consent names this notice by its version and hash.
     #[must_use]
-    pub fn is_of(&self, given: &GivenConsent) -> bool {
-        self.version == given.notice_version && self.sha256 == given.notice_sha256
+    pub fn has(&self, version: &str, sha256: &str) -> bool {
+        self.version == version && self.sha256 == sha256
     }
 }
 
-/// Who asks persons for their consent.
+/// The rule by which a deployment asks persons for their consent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConsentRule {
     /// This stack, with this notice.

@@ -28,9 +28,9 @@ pub struct Identity {
     /// is verified, too, and the confirmation may come hours late (decision 0011).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<OpenSession>,
-    /// Whether a session was ever opened for other demographics than an earlier session. The person may have passed an
-    /// earlier session's page, and that page's event may come late. An event that names no session then does not prove
-    /// anything about the open session.
+    /// Whether a session was ever dropped, or opened for other demographics than an earlier session. The person may
+    /// have passed such an earlier session's page, and that page's event may come late. An event that names no session
+    /// then does not prove anything about the open session.
     #[serde(default)]
     pub superseded_other: bool,
     /// Counts every write; each write is conditional on it.
@@ -140,6 +140,22 @@ impl Identity {
         self.session = Some(session);
         self.version += 1;
         self
+    }
+
+    /// Drops all hosted sessions, so that later events about them bind nothing, even after a new session. `None` if
+    /// there is none.
+    #[must_use]
+    pub fn drop_sessions(&self) -> Option<Self> {
+        if self.session.is_none() && self.earlier.is_empty() {
+            return None;
+        }
+        Some(Self {
+            session: None,
+            earlier: Vec::new(),
+            superseded_other: true,
+            version: self.version + 1,
+            ..self.clone()
+        })
     }
 
     /// Marks the proofed identity as refused by Metriport, so that the person can be proofed again. `None` if

@@ -85,7 +85,9 @@ impl PersonRoot {
             return Ok(Grant::UNCONDITIONAL);
         };
         match (&self.consent, self.withdrawn_at) {
-            (Some(consent), _) if notice.is_of(&consent.given()) => Ok(Grant::of(self.grant)),
+            (Some(consent), _) if notice.has(&consent.notice_version, &consent.notice_sha256) => {
+                Ok(Grant::of(self.grant))
+            }
             (Some(_), _) => Err(ConsentGap::OtherNotice),
             (None, Some(_)) => Err(ConsentGap::Withdrawn),
             (None, None) => Err(ConsentGap::Missing),

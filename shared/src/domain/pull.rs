@@ -7,13 +7,14 @@
 mod apply;
 mod event;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use serde::{Deserialize, Serialize};
 
 pub use event::{Deferral, PullEvent, QueryReport, Reported, SourceOutcome};
 
 use super::log::Access;
+use super::person_root::Grant;
 use super::record::{NewRecord, Record, RecordQuery};
 use super::{PatientId, PullId, RecordId, SourceStatus, Sources, Time, Timing, UpstreamRequestId};
 
@@ -39,6 +40,8 @@ pub enum PullState {
     Unconfirmed,
     /// No source answered in time. A later report still changes the pull.
     Expired,
+    /// The person withdrew their consent before the pull had ended.
+    Withdrawn,
 }
 
 impl PullState {
@@ -46,7 +49,7 @@ impl PullState {
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         match self {
-            Self::Completed | Self::Partial | Self::Failed | Self::Unconfirmed => true,
+            Self::Completed | Self::Partial | Self::Failed | Self::Unconfirmed | Self::Withdrawn => true,
             Self::Queued | Self::Starting | Self::Running | Self::Consolidating | Self::Expired => false,
         }
     }
@@ -64,6 +67,7 @@ impl PullState {
             Self::Failed => "failed",
             Self::Unconfirmed => "unconfirmed",
             Self::Expired => "expired",
+            Self::Withdrawn => "withdrawn",
         }
     }
 
@@ -107,6 +111,9 @@ pub struct Pull {
     pub id: PullId,
     /// The patient.
     pub patient: PatientId,
+    /// The person's grant under which it was accepted.
+    #[serde(default, skip_serializing_if = "Grant::is_unconditional")]
+    pub grant: Grant,
     /// Its state.
     pub state: PullState,
     /// The requested sources and their statuses.
@@ -164,6 +171,8 @@ pub struct NewPull {
     pub id: PullId,
     /// The patient.
     pub patient: PatientId,
+    /// The person's grant.
+    pub grant: Grant,
     /// The requested sources.
     pub sources: Sources,
 }
@@ -175,6 +184,7 @@ impl Pull {
         Self {
             id: new.id,
             patient: new.patient,
+            grant: new.grant,
             state: PullState::Queued,
             sources: new.sources,
             request: None,
@@ -256,7 +266,8 @@ impl Pull {
             | PullState::Partial
             | PullState::Failed
             | PullState::Unconfirmed
-            | PullState::Expired => Step::Nothing,
+            | PullState::Expired
+            | PullState::Withdrawn => Step::Nothing,
         }
     }
 
@@ -324,6 +335,8 @@ pub struct Change {
     pub frees_session: bool,
     /// Whether the patient's lock must be released.
     pub unlocks: bool,
+    /// Whether a call to Metriport follows that needs the pull's grant.
+    pub calls: bool,
     /// Whether this change started the pull: an answer of Metriport or a webhook has proved the start.
     pub started: bool,
     /// The state in which this change ended the pull. A pull that expired may end again.
@@ -349,6 +362,7 @@ impl Change {
                 pull,
                 phase,
                 patient,
+                grant: self.pull.grant,
                 query: RecordQuery::default(),
             },
             now,

@@ -23,6 +23,7 @@ pub use query::{Conversion, Delivered, RESOURCE_TYPES, RecordQuery};
 
 use super::log::Access;
 use super::patient::PatientComparison;
+use super::person_root::Grant;
 use super::pull::RecordPhase;
 use super::{PatientId, PullId, RecordId, Time, Timing, UpstreamRequestId};
 
@@ -98,6 +99,8 @@ pub enum RecordReason {
     TooLarge,
     /// The link does not meet the rules for record links.
     LinkRefused,
+    /// The person withdrew their consent before the record was stored.
+    ConsentWithdrawn,
 }
 
 /// A record in our bucket.
@@ -132,6 +135,9 @@ pub struct Record {
     pub phase: RecordPhase,
     /// The patient.
     pub patient: PatientId,
+    /// The person's grant under which it was requested.
+    #[serde(default, skip_serializing_if = "Grant::is_unconditional")]
+    pub grant: Grant,
     /// The form and the filters.
     #[serde(rename = "asked")]
     pub query: RecordQuery,
@@ -189,6 +195,8 @@ pub struct NewRecord {
     pub phase: RecordPhase,
     /// The patient.
     pub patient: PatientId,
+    /// The person's grant.
+    pub grant: Grant,
     /// The form and the filters.
     pub query: RecordQuery,
 }
@@ -224,6 +232,8 @@ pub enum RecordEvent {
     AttemptOver,
     /// The life of the record ended without a result.
     DeadlinePassed,
+    /// The person withdrew their consent.
+    ConsentWithdrawn,
 }
 
 /// The content of a delivery.
@@ -248,6 +258,10 @@ pub struct RecordChange {
     pub locks: bool,
     /// Whether the patient's lock must be released.
     pub unlocks: bool,
+    /// The earlier deadline that the patient's lock gets, because the record's last query may run until then.
+    pub shortens: Option<Time>,
+    /// Whether a call to Metriport or a transfer follows that needs the record's grant.
+    pub calls: bool,
 }
 
 impl RecordChange {
@@ -282,6 +296,7 @@ impl Record {
             pull: new.pull,
             phase: new.phase,
             patient: new.patient,
+            grant: new.grant,
             query: new.query,
             state: RecordState::Waiting,
             request: None,

@@ -100,6 +100,7 @@ impl Error {
         match self {
             Self::Refused(problem) => *problem,
             Self::Upstream(error) => upstream(&error),
+            Self::Store(StoreError::GrantEnded) => Problem::new(Code::ConsentRequired),
             Self::Store(StoreError::Conflict(_)) => Problem::new(Code::StateChanged).retry_after(1),
             Self::Store(StoreError::Unavailable(_)) | Self::Queue(_) => Problem::new(Code::Unavailable).retry_after(2),
             Self::Store(_) | Self::Records(_) | Self::Message(_) | Self::GivenUp(_) | Self::Internal(_) => {

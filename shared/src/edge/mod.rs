@@ -4,6 +4,7 @@
 mod announce;
 mod batch;
 pub mod budget;
+mod consented;
 pub mod error;
 pub mod http;
 pub mod init;
@@ -12,4 +13,5 @@ mod verified;
 
 pub use announce::{announce_change, announce_end, announce_pull, announce_record};
 pub use batch::each;
+pub use consented::consented;
 pub use verified::verified;

@@ -15,6 +15,7 @@ pub use signature::SignatureError;
 
 use std::time::Duration;
 
+use crate::domain::consent::ConsentRule;
 use crate::domain::{PullId, RecordId, Time, Timing};
 
 /// Defines a port, and implements it for every type that holds an adapter with this port.
@@ -136,4 +137,16 @@ impl<T: HasClock<Adapter: NewIds>> NewIds for T {
 pub trait Stage {
     /// `STAGE`, sent upstream as metadata.
     fn stage(&self) -> &str;
+}
+
+/// Names the rule by which the deployment asks for consent.
+pub trait ConsentTerms {
+    /// The rule.
+    fn consent_rule(&self) -> &ConsentRule;
+}
+
+/// Names the life of records whose keeping the person does not consent to.
+pub trait Retention {
+    /// Days after the record's end.
+    fn record_retention_days(&self) -> u32;
 }

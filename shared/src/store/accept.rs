@@ -44,7 +44,7 @@ port! {
         async fn locked_until(&self, patient: &PatientId) -> Result<Option<Time>>;
         /// Uses up the challenge and the session, locks the patient, writes the pull with its first timeline entry, and
         /// logs the access, in one transaction. Patient, identity and challenge must not have changed since they were
-        /// read.
+        /// read, and the pull's grant must hold.
         async fn accept_pull(
             &self,
             owner: &OwnerId,
@@ -111,6 +111,7 @@ impl AcceptPull for Table {
             .put_pull(owner, pull, 0)?
             .put_entry(owner, pull, None::<&PullEvent>, None, pull.created_at)?
             .put_log(owner, &entry)?
+            .check_grant(owner, pull.grant)?
             .check(Condition::PatientAsRead, keys::patient(owner), grounds.patient.version)?
             .check(
                 Condition::IdentityAsRead,

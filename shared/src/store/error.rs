@@ -8,6 +8,10 @@ pub enum StoreError {
     /// These conditions failed, in the order of the transaction's writes. Nothing was written.
     #[error("conditions failed: {0:?}")]
     Conflict(Vec<Condition>),
+    /// The person has withdrawn the consent under which the work was accepted. Nothing was written. A grant that has
+    /// ended never holds again, so no step retries the write.
+    #[error("the person's grant has ended")]
+    GrantEnded,
     /// DynamoDB could not be reached, throttled the call, or found another transaction on the same items.
     #[error("the table is unavailable: {0}")]
     Unavailable(String),
@@ -26,7 +30,7 @@ impl StoreError {
     pub const fn retryable(&self) -> bool {
         match self {
             Self::Conflict(_) | Self::Unavailable(_) | Self::Refused(_) => true,
-            Self::Unreadable(_) => false,
+            Self::GrantEnded | Self::Unreadable(_) => false,
         }
     }
 

@@ -21,6 +21,9 @@ fn key(pk: String, sk: impl Into<String>) -> Key {
 
 pub(super) const PATIENT: &str = "PATIENT";
 pub(super) const IDENTITY: &str = "IDENTITY";
+/// The root sorts after the patient and the identity, so that one query reads all three.
+pub(super) const ROOT: &str = "PERSON";
+pub(super) const OPEN_RECORDS: &str = "OPEN_RECORDS";
 pub(super) const PULL: &str = "RUN#";
 pub(super) const RECORD: &str = "RECORD#";
 
@@ -38,6 +41,9 @@ pub(super) fn patient(owner: &OwnerId) -> Key {
 }
 pub(super) fn identity(owner: &OwnerId) -> Key {
     key(owner_partition(owner), IDENTITY)
+}
+pub(super) fn root(owner: &OwnerId) -> Key {
+    key(owner_partition(owner), ROOT)
 }
 pub(super) fn challenge(owner: &OwnerId) -> Key {
     key(owner_partition(owner), "CHALLENGE")
@@ -62,7 +68,7 @@ pub(super) fn shares(owner: &OwnerId) -> Key {
     key(owner_partition(owner), "SHARES")
 }
 pub(super) fn open_records(owner: &OwnerId) -> Key {
-    key(owner_partition(owner), "OPEN_RECORDS")
+    key(owner_partition(owner), OPEN_RECORDS)
 }
 pub(super) fn patient_owner(patient: &PatientId) -> Key {
     key(format!("PATIENT#{}", patient.as_str()), "OWNER")

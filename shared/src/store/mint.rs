@@ -6,6 +6,7 @@ use super::transaction::Replaces;
 use super::{Condition, Result, Table, keys};
 use crate::domain::budget::{PersonRules, PersonShares};
 use crate::domain::log::{Access, Actor, LogEntry};
+use crate::domain::person_root::PersonRoot;
 use crate::domain::record::Record;
 use crate::domain::{OwnerId, Time};
 
@@ -14,6 +15,8 @@ use crate::domain::{OwnerId, Time};
 pub struct Mint<'a> {
     /// The record to which it leads.
     pub record: &'a Record,
+    /// The root that permits it, as it was read.
+    pub root: &'a PersonRoot,
     /// The person who asked for it.
     pub actor: &'a Actor,
     /// The time of its entry.
@@ -27,7 +30,8 @@ pub trait WriteMint {
     /// Writes the entry of a link, and `charged`, the shares with the link's charge. Fails if
     ///
     /// - the stored shares have changed since they were read ([`Condition::SharesAsRead`]),
-    /// - another link to the record has the same time ([`Condition::EntryNew`]).
+    /// - another link to the record has the same time ([`Condition::EntryNew`]),
+    /// - the root has changed, for example by a withdrawal of consent ([`Condition::RootAsRead`]).
     fn write_mint(
         &self,
         owner: &OwnerId,
@@ -61,6 +65,7 @@ impl WriteMint for Table {
         self.transaction()
             .put_log(owner, &entry)?
             .put(Condition::SharesAsRead, &read, keys::shares(owner), charged, [ttl])?
+            .check(Condition::RootAsRead, keys::root(owner), mint.root.version)?
             .commit()
             .await
     }

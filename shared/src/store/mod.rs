@@ -19,11 +19,13 @@ mod pulls;
 mod records;
 mod release;
 mod replays;
+mod root;
 mod shares;
 mod table;
 mod touched;
 mod transaction;
 mod waiting;
+mod withdrawal;
 
 pub use accept::{AcceptPull, Grounds, can_accept};
 pub use budget::{ReadDay, SpendDay, TakePlace, TakeSlot, Took};
@@ -33,8 +35,8 @@ pub use links::{BindIdentity, Correlate, Correlation, RememberMessage, SeenMessa
 pub use log::{NoteCommand, NoteHour};
 pub use mint::{Mint, WriteMint};
 pub use person::{
-    ReadChallenge, ReadIdentity, ReadPatient, ReadPerson, RejectIdentity, WriteChallenge, WriteIdentity, WritePatient,
-    reject_identity,
+    ReadChallenge, ReadIdentity, ReadPatient, ReadPerson, RejectIdentity, SessionGrounds, WriteChallenge,
+    WriteIdentity, WritePatient, reject_identity,
 };
 pub use pulls::{ListPulls, PullWrite, ReadPull, TimelineEntry, WritePull, WritePullOnce};
 pub use records::{
@@ -42,11 +44,13 @@ pub use records::{
 };
 pub use release::ReleasePatient;
 pub use replays::KeepReplays;
+pub use root::{ReadRoot, WriteConsent};
 pub use shares::SpendShare;
 pub use table::Table;
 pub use touched::ReadTouched;
 pub use transaction::Condition;
 pub use waiting::{Due, ReadDue};
+pub use withdrawal::{WithdrawConsent, WithdrawalWrite};
 
 /// A read or a write of the table.
 pub type Result<T> = std::result::Result<T, StoreError>;

@@ -1,13 +1,18 @@
 //! A person's link to a Metriport patient, their identity, and their challenge.
 
+use std::collections::HashMap;
+
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::table::Item;
 use super::transaction::Replaces;
 use super::{Condition, Correlate, Result, Table, keys, table};
 use crate::domain::challenge::ChallengeSlot;
 use crate::domain::identity::{Identity, OpenSession};
 use crate::domain::log::{Access, Actor, LogEntry};
 use crate::domain::patient::PatientSlot;
+use crate::domain::person_root::{Grant, PersonRoot};
 use crate::domain::{OwnerId, PatientId, ProofedIdentityId, Time};
 use crate::ports::port;
 
@@ -63,9 +68,9 @@ port! {
 port! {
     /// Writes a person's patient.
     pub trait WritePatient via HasStore {
-        /// Stores the intent to change the patient. Call this before anything is sent to Metriport. Fails while the
-        /// patient has an open pull ([`Condition::NoOpenPull`]).
-        async fn begin_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Result<()>;
+        /// Stores the intent to change the patient, under the person's grant. Call this before anything is sent to
+        /// Metriport. Fails while the patient has an open pull ([`Condition::NoOpenPull`]).
+        async fn begin_change(&self, owner: &OwnerId, slot: &PatientSlot, grant: Grant, now: Time) -> Result<()>;
         /// Claims a patient that was found at Metriport, until `until`. Call this before an update is sent. If the
         /// person owns the patient already, nothing is written. Fails if
         ///
@@ -103,11 +108,21 @@ port! {
 }
 
 port! {
-    /// Reads a person's patient and identity in one request.
+    /// Reads a person's patient, identity and root in one request.
     pub trait ReadPerson via HasStore {
-        /// The patient and the identity, as [`ReadPatient::patient`] and [`ReadIdentity::identity`] read them.
-        async fn person(&self, owner: &OwnerId) -> Result<(PatientSlot, Identity)>;
+        /// The patient, the identity and the root, as [`ReadPatient::patient`], [`ReadIdentity::identity`] and
+        /// [`ReadRoot::root`](super::ReadRoot::root) read them.
+        async fn person(&self, owner: &OwnerId) -> Result<(PatientSlot, Identity, PersonRoot)>;
     }
+}
+
+/// The patient and the grant on which an identity session depends.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionGrounds<'a> {
+    /// The patient, as it was read.
+    pub patient: &'a PatientSlot,
+    /// The person's grant.
+    pub grant: Grant,
 }
 
 port! {
@@ -115,13 +130,13 @@ port! {
     pub trait WriteIdentity via HasStore {
         /// Stores an identity with a newly opened session, and the rows that correlate the session's webhooks. Logs the
         /// access. Fails if the identity ([`Condition::IdentityAsRead`]) or the patient ([`Condition::PatientAsRead`])
-        /// has changed since it was read.
+        /// has changed since it was read, or if the grant has ended.
         async fn put_identity_session(
             &self,
             owner: &OwnerId,
             identity: &Identity,
             session: &OpenSession,
-            patient: &PatientSlot,
+            grounds: SessionGrounds<'_>,
             actor: &Actor,
             now: Time,
         ) -> Result<()>;
@@ -148,11 +163,12 @@ port! {
     /// Writes a person's challenge.
     pub trait WriteChallenge via HasStore {
         /// Stores the slot with a newly opened challenge over the previous version, and logs the access. `method` is
-        /// the challenge's second factor, or empty.
+        /// the challenge's second factor, or empty. Fails if the grant has ended.
         async fn put_challenge(
             &self,
             owner: &OwnerId,
             slot: &ChallengeSlot,
+            grant: Grant,
             method: &str,
             actor: &Actor,
             now: Time,
@@ -167,8 +183,8 @@ impl ReadPatient for Table {
 }
 
 impl WritePatient for Table {
-    async fn begin_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Result<()> {
-        let transaction = self.transaction().put_patient(owner, slot)?;
+    async fn begin_change(&self, owner: &OwnerId, slot: &PatientSlot, grant: Grant, now: Time) -> Result<()> {
+        let transaction = self.transaction().put_patient(owner, slot)?.check_grant(owner, grant)?;
         match &slot.link {
             Some(link) => {
                 transaction
@@ -259,18 +275,26 @@ impl ReadIdentity for Table {
 }
 
 impl ReadPerson for Table {
-    async fn person(&self, owner: &OwnerId) -> Result<(PatientSlot, Identity)> {
+    async fn person(&self, owner: &OwnerId) -> Result<(PatientSlot, Identity, PersonRoot)> {
         let partition = keys::owner_partition(owner);
         // The range also holds the person's short list of open records.
-        let mut items = self.between(partition, keys::IDENTITY, keys::PATIENT).await?;
-        let mut take = |sort_key: &str| items.remove(sort_key);
-        let identity = take(keys::IDENTITY).map(|item| table::from_item(item, "identity"));
-        let patient = take(keys::PATIENT).map(|item| table::from_item(item, "patient"));
+        let mut items = self.between(partition, keys::IDENTITY, keys::ROOT).await?;
         Ok((
-            patient.transpose()?.unwrap_or_default(),
-            identity.transpose()?.unwrap_or_default(),
+            take(&mut items, keys::PATIENT, "patient")?,
+            take(&mut items, keys::IDENTITY, "identity")?,
+            take(&mut items, keys::ROOT, "root")?,
         ))
     }
+}
+
+/// The item with this sort key; an empty value if there is none.
+pub(super) fn take<T: DeserializeOwned + Default>(
+    items: &mut HashMap<String, Item>,
+    sort_key: &str,
+    what: &'static str,
+) -> Result<T> {
+    let item = items.remove(sort_key).map(|item| table::from_item(item, what));
+    Ok(item.transpose()?.unwrap_or_default())
 }
 
 impl WriteIdentity for Table {
@@ -279,7 +303,7 @@ impl WriteIdentity for Table {
         owner: &OwnerId,
         identity: &Identity,
         session: &OpenSession,
-        patient: &PatientSlot,
+        grounds: SessionGrounds<'_>,
         actor: &Actor,
         now: Time,
     ) -> Result<()> {
@@ -303,7 +327,8 @@ impl WriteIdentity for Table {
                 [("ttl", ttl(now))],
             )?
             .put(Condition::RowNew, &Replaces::Nothing, marked, &row, [("ttl", ttl(now))])?
-            .check(Condition::PatientAsRead, keys::patient(owner), patient.version)?
+            .check(Condition::PatientAsRead, keys::patient(owner), grounds.patient.version)?
+            .check_grant(owner, grounds.grant)?
             .put_log(owner, &self.log_entry(Access::SessionOpened, actor, now)?)?
             .commit()
             .await
@@ -352,6 +377,7 @@ impl WriteChallenge for Table {
         &self,
         owner: &OwnerId,
         slot: &ChallengeSlot,
+        grant: Grant,
         method: &str,
         actor: &Actor,
         now: Time,
@@ -363,6 +389,7 @@ impl WriteChallenge for Table {
         };
         self.transaction()
             .put(Condition::ChallengeAsRead, &replaces, keys::challenge(owner), slot, [])?
+            .check_grant(owner, grant)?
             .put_log(owner, &entry)?
             .commit()
             .await

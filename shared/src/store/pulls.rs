@@ -64,7 +64,8 @@ port! {
     /// Writes a change of a pull.
     pub trait WritePull via HasStore {
         /// Writes, in one transaction, the pull over its previous version, a timeline entry, the entries of the access
-        /// log, and everything else that the change requires.
+        /// log, and everything else that the change requires. If a call to Metriport follows, the pull's grant must
+        /// hold.
         async fn write_pull(&self, owner: &OwnerId, write: PullWrite<'_>) -> Result<()>;
     }
 }
@@ -150,60 +151,38 @@ impl Table {
         write: PullWrite<'_>,
         message: Option<&SeenMessage>,
     ) -> Result<()> {
-        let PullWrite {
-            event,
-            change,
-            record,
-            challenge,
-            now,
-        } = write;
-        let pull = &change.pull;
-        let made = change.record.map(|(id, _)| id);
         // One transaction, so that a crash never separates a pull from its timeline, record, correlation or lock.
-        let mut transaction = self.transaction().put_pull(owner, pull, pull.version - 1)?;
-        transaction = transaction.put_entry(owner, pull, Some(event), made, now)?;
-        if let Some(record) = record {
-            transaction = put_record(transaction, owner, record, 0)?;
-        }
-        if let Some(request) = &change.binds {
-            transaction = transaction.put_request(owner, request, Subject::Pull(pull.id), now)?;
-        }
-        if change.frees_session {
-            let slot = match challenge {
+        let mut transaction = self.transaction().put_change(owner, write, &Actor::Function)?;
+        if write.change.frees_session {
+            let slot = match write.challenge {
                 Some(slot) => slot.clone(),
                 None => self.challenge(owner).await?,
             };
-            transaction = transaction.forget_session(owner, slot, pull.id)?;
-        }
-        if change.unlocks {
-            transaction = transaction.release(keys::open_pull(&pull.patient), &pull.id.to_string())?;
-        }
-        for entry in self.entries_of_pull(change, now)? {
-            transaction = transaction.put_log(owner, &entry)?;
+            transaction = transaction.forget_session(owner, slot, write.change.pull.id)?;
         }
         if let Some(message) = message {
             transaction = transaction.put_seen_message(message)?;
         }
         transaction.commit().await?;
         // Counted only after the commit, because a refused write ended nothing.
-        if let Some(state) = change.ended {
-            self.metrics.put(&[Metric::pull_ended(state)]);
-        }
+        self.metrics.put(&ended(write.change));
         Ok(())
     }
-}
 
-impl Table {
-    fn entries_of_pull(&self, change: &Change, now: Time) -> Result<Vec<LogEntry>> {
+    fn entries_of_pull(&self, change: &Change, actor: &Actor, now: Time) -> Result<Vec<LogEntry>> {
         let entry = |(what, state): (_, Option<PullState>)| {
             Ok(LogEntry {
                 run: Some(change.pull.id),
                 result: state.map(|state| state.as_str().to_owned()),
-                ..self.log_entry(what, &Actor::Function, now)?
+                ..self.log_entry(what, actor, now)?
             })
         };
         change.accesses().map(entry).collect()
     }
+}
+
+pub(super) fn ended(change: &Change) -> Vec<Metric> {
+    change.ended.map(Metric::pull_ended).into_iter().collect()
 }
 
 /// The attribute by which an item appears in the due index. An item without a due time gets none and does not appear.
@@ -212,6 +191,38 @@ pub(super) fn due_attributes(id: &[u8; 16], due_at: Option<Time>) -> Option<(&'s
 }
 
 impl Transaction<'_> {
+    /// Adds the changed pull, and everything that its change requires except the removal of a session. The entries of
+    /// the access log name `actor`.
+    pub(super) fn put_change(self, owner: &OwnerId, write: PullWrite<'_>, actor: &Actor) -> Result<Self> {
+        let PullWrite {
+            event,
+            change,
+            record,
+            now,
+            ..
+        } = write;
+        let pull = &change.pull;
+        let made = change.record.map(|(id, _)| id);
+        let mut transaction = self.put_pull(owner, pull, pull.version - 1)?;
+        transaction = transaction.put_entry(owner, pull, Some(event), made, now)?;
+        if change.calls {
+            transaction = transaction.check_grant(owner, pull.grant)?;
+        }
+        if let Some(record) = record {
+            transaction = put_record(transaction, owner, record, 0)?;
+        }
+        if let Some(request) = &change.binds {
+            transaction = transaction.put_request(owner, request, Subject::Pull(pull.id), now)?;
+        }
+        if change.unlocks {
+            transaction = transaction.release(keys::open_pull(&pull.patient), &pull.id.to_string())?;
+        }
+        for entry in transaction.table.entries_of_pull(change, actor, now)? {
+            transaction = transaction.put_log(owner, &entry)?;
+        }
+        Ok(transaction)
+    }
+
     pub(super) fn put_pull(self, owner: &OwnerId, pull: &Pull, read_version: u64) -> Result<Self> {
         let due = due_attributes(pull.id.as_bytes(), pull.due_at);
         self.put(
@@ -308,5 +319,16 @@ impl Transaction<'_> {
             &lock,
             [],
         )
+    }
+
+    /// Gives the lock that a record holds an earlier deadline.
+    pub(super) fn shorten_consolidated_lock(self, owner: &OwnerId, record: &Record, until: Time) -> Result<Self> {
+        let lock = LockRow {
+            owner: owner.clone(),
+            holder: record.id.to_string(),
+            deadline: until,
+        };
+        let (key, holds) = (keys::open_consolidated(&record.patient), Replaces::LockOf(&lock.holder));
+        self.put(Condition::LockOurs, &holds, key, &lock, [])
     }
 }

@@ -35,7 +35,7 @@ port! {
         /// The list of unfinished records that the person asked for. It may still name some that have ended.
         async fn open_records(&self, owner: &OwnerId) -> Result<OpenRecords>;
         /// Stores a new record together with `open`, the list that names it. Fails if the stored list has changed since
-        /// it was read ([`Condition::OpenRecordsAsRead`]).
+        /// it was read ([`Condition::OpenRecordsAsRead`]), or if the record's grant has ended.
         async fn create_record(&self, owner: &OwnerId, record: &Record, open: &OpenRecords) -> Result<()>;
     }
 }
@@ -44,7 +44,7 @@ port! {
     /// Writes a change of a record.
     pub trait WriteRecord via HasStore {
         /// Writes the change over the previous version, and takes or releases the patient's lock as the change
-        /// requires. Logs the access that the change is.
+        /// requires. Logs the access that the change is. If a call or a transfer follows, the record's grant must hold.
         async fn write_record(&self, owner: &OwnerId, write: RecordWrite<'_>) -> Result<()>;
     }
 }
@@ -101,6 +101,7 @@ impl CreateRecord for Table {
         let read = Replaces::Version(open.version.saturating_sub(1));
         put_record(self.transaction(), owner, record, 0)?
             .put(Condition::OpenRecordsAsRead, &read, keys::open_records(owner), open, [])?
+            .check_grant(owner, record.grant)?
             .commit()
             .await
     }
@@ -125,14 +126,31 @@ impl Table {
         write: RecordWrite<'_>,
         message: Option<&SeenMessage>,
     ) -> Result<()> {
+        // One transaction, so that a crash never separates a record from its correlation or lock.
+        let mut transaction = self.transaction().put_record_change(owner, write)?;
+        if let Some(message) = message {
+            transaction = transaction.put_seen_message(message)?;
+        }
+        transaction.commit().await?;
+        // Counted only after the commit, because a refused write ended nothing.
+        self.metrics.put(&ended(&write.change.record));
+        Ok(())
+    }
+}
+
+impl Transaction<'_> {
+    /// Adds the changed record, and everything that its change requires.
+    pub(super) fn put_record_change(self, owner: &OwnerId, write: RecordWrite<'_>) -> Result<Self> {
         let RecordWrite {
             change,
             now,
             lock_until,
         } = write;
         let record = &change.record;
-        // One transaction, so that a crash never separates a record from its correlation or lock.
-        let mut transaction = put_record(self.transaction(), owner, record, record.version - 1)?;
+        let mut transaction = put_record(self, owner, record, record.version - 1)?;
+        if change.calls {
+            transaction = transaction.check_grant(owner, record.grant)?;
+        }
         if let Some(request) = &change.binds {
             transaction = transaction.put_request(owner, request, Subject::Record(record.id), now)?;
         }
@@ -142,18 +160,13 @@ impl Table {
         if change.unlocks {
             transaction = transaction.release(keys::open_consolidated(&record.patient), &record.id.to_string())?;
         }
-        if let Some(entry) = self.entry_of_record(change, now)? {
+        if let Some(until) = change.shortens {
+            transaction = transaction.shorten_consolidated_lock(owner, record, until)?;
+        }
+        if let Some(entry) = transaction.table.entry_of_record(change, now)? {
             transaction = transaction.put_log(owner, &entry)?;
         }
-        if let Some(message) = message {
-            transaction = transaction.put_seen_message(message)?;
-        }
-        transaction.commit().await?;
-        // A terminal record never changes again, so this write ended the record. It is counted only after the commit.
-        if record.state.is_terminal() {
-            self.metrics.put(&ended(record));
-        }
-        Ok(())
+        Ok(transaction)
     }
 }
 
@@ -170,7 +183,11 @@ impl Table {
     }
 }
 
-fn ended(record: &Record) -> Vec<Metric> {
+/// The metrics of a written record. A terminal record never changes again, so the write of one ended it.
+pub(super) fn ended(record: &Record) -> Vec<Metric> {
+    if !record.state.is_terminal() {
+        return Vec::new();
+    }
     let object = record.object.as_ref();
     let bytes = object.map(|object| Metric::record_bytes(object.bytes));
     let differs = object.is_some_and(|object| object.comparison != PatientComparison::NotComparable);

@@ -79,6 +79,25 @@ impl Table {
             .collect()
     }
 
+    /// Reads all items of a partition whose sort key begins with `prefix`, newest first. DynamoDB answers with at most
+    /// one megabyte at a time (`Query` in the DynamoDB API Reference).
+    pub(super) async fn list_all<T: DeserializeOwned>(
+        &self,
+        partition: String,
+        prefix: &str,
+        what: &'static str,
+    ) -> Result<Vec<T>> {
+        let call = self.client.query().table_name(&self.name).consistent_read(true);
+        let pages = call
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", text(partition))
+            .expression_attribute_values(":prefix", text(prefix))
+            .scan_index_forward(false)
+            .into_paginator();
+        let items = pages.items().send().try_collect().await.map_err(|e| refused(&e))?;
+        items.into_iter().map(|item| from_item(item, what)).collect()
+    }
+
     /// Reads the items of a partition between two sort keys, both included, into a map by sort key.
     pub(super) async fn between(&self, partition: String, from: &str, to: &str) -> Result<HashMap<String, Item>> {
         let call = self.client.query().table_name(&self.name).consistent_read(true);

@@ -5,23 +5,29 @@
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::builders::ConditionCheckBuilder;
+use aws_sdk_dynamodb::types::{CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem};
 use serde::Serialize;
 
 use super::keys::Key;
 use super::table::{Item, number, refused, text, to_item};
-use super::{Result, StoreError, Table};
+use super::{Result, StoreError, Table, keys};
+use crate::domain::person_root::Grant;
 use crate::domain::{OwnerId, Time};
 
 /// A condition of a write, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
+    /// The person's grant holds: the consent under which the work was accepted was not withdrawn.
+    GrantHeld,
     /// The patient link has not changed since it was read.
     PatientAsRead,
     /// No other person owns or claims the Metriport patient.
     PatientUnowned,
     /// The Metriport patient belongs to this person.
     PatientOurs,
+    /// The root of the person's items has not changed since it was read.
+    RootAsRead,
     /// The identity has not changed since it was read.
     IdentityAsRead,
     /// The challenge has not changed since it was read.
@@ -62,6 +68,9 @@ const NOTHING_ALIVE: &str = "attribute_not_exists(pk) OR deadline <= :now";
 /// `owner` is a reserved word, hence `#owner`.
 const NOBODY_ELSES: &str = "attribute_not_exists(pk) OR deadline <= :now OR #owner = :owner";
 
+/// The condition that a consent is given, and that none was withdrawn since this grant. `GRANT` is a reserved word.
+const GRANT_HELD: &str = "attribute_exists(consent) AND #grant = :grant";
+
 pub(super) struct Transaction<'a> {
     pub(super) table: &'a Table,
     writes: Vec<(Condition, TransactWriteItem)>,
@@ -77,6 +86,8 @@ pub(super) enum Replaces<'a> {
     NothingAlive(Time),
     /// The item does not exist, or its `deadline` has passed, or its `owner` is this person.
     NobodyElses(&'a OwnerId, Time),
+    /// The item is a lock of this holder.
+    LockOf(&'a str),
     /// No condition: any item is overwritten.
     Anything,
 }
@@ -116,6 +127,9 @@ impl Transaction<'_> {
                 .expression_attribute_names("#owner", "owner")
                 .expression_attribute_values(":owner", text(owner.as_str().to_owned()))
                 .expression_attribute_values(":now", number(now.millis())),
+            Replaces::LockOf(holder) => put
+                .condition_expression("holder = :holder")
+                .expression_attribute_values(":holder", text(*holder)),
             Replaces::Anything => put,
         };
         let put = put
@@ -141,14 +155,40 @@ impl Transaction<'_> {
         Ok(self)
     }
 
-    /// Requires that an item has this version, without writing it.
-    pub(super) fn check(mut self, condition: Condition, key: Key, version: u64) -> Result<Self> {
-        let check = ConditionCheck::builder()
+    /// Requires that an item has this version, without writing it. Version 0 means that it does not exist.
+    pub(super) fn check(self, condition: Condition, key: Key, version: u64) -> Result<Self> {
+        let check = self.condition_check(key);
+        let check = match version {
+            0 => check.condition_expression("attribute_not_exists(pk)"),
+            version => check
+                .condition_expression("version = :version")
+                .expression_attribute_values(":version", number(version)),
+        };
+        self.add_check(condition, check)
+    }
+
+    /// Requires that a person's grant still holds. A grant without a number holds always.
+    pub(super) fn check_grant(self, owner: &OwnerId, grant: Grant) -> Result<Self> {
+        let Some(number_of_grant) = grant.number() else {
+            return Ok(self);
+        };
+        let check = self
+            .condition_check(keys::root(owner))
+            .condition_expression(GRANT_HELD)
+            .expression_attribute_names("#grant", "grant")
+            .expression_attribute_values(":grant", number(number_of_grant));
+        self.add_check(Condition::GrantHeld, check)
+    }
+
+    fn condition_check(&self, key: Key) -> ConditionCheckBuilder {
+        ConditionCheck::builder()
             .table_name(&self.table.name)
             .key("pk", text(key.pk))
             .key("sk", text(key.sk))
-            .condition_expression("version = :version")
-            .expression_attribute_values(":version", number(version))
+    }
+
+    fn add_check(mut self, condition: Condition, check: ConditionCheckBuilder) -> Result<Self> {
+        let check = check
             .build()
             .map_err(|_incomplete| StoreError::Refused("incomplete check".to_owned()))?;
         self.writes
@@ -173,26 +213,20 @@ impl Transaction<'_> {
     }
 
     /// Requires that a lock is free, or that its deadline has passed, without writing it.
-    pub(super) fn check_unlocked(mut self, condition: Condition, key: Key, now: Time) -> Result<Self> {
-        let check = ConditionCheck::builder()
-            .table_name(&self.table.name)
-            .key("pk", text(key.pk))
-            .key("sk", text(key.sk))
+    pub(super) fn check_unlocked(self, condition: Condition, key: Key, now: Time) -> Result<Self> {
+        let check = self
+            .condition_check(key)
             .condition_expression(NOTHING_ALIVE)
-            .expression_attribute_values(":now", number(now.millis()))
-            .build()
-            .map_err(|_incomplete| StoreError::Refused("incomplete check".to_owned()))?;
-        let write = TransactWriteItem::builder().condition_check(check).build();
-        self.writes.push((condition, write));
-        Ok(self)
+            .expression_attribute_values(":now", number(now.millis()));
+        self.add_check(condition, check)
     }
 
     /// Writes all, or nothing. Two failures are retried here, because the result of an upstream call must not be lost:
     ///
     /// - A collision with another transaction. DynamoDB wrote nothing, the other transaction ends within milliseconds,
     ///   and the SDK does not retry such a write. The transaction is sent again at once, up to ten times.
-    /// - A lock that its holder has lost. The other writes are sent again without the release. A lock is rarely lost,
-    ///   so no read checks it before its release.
+    /// - A lock that its holder has lost. The other writes are sent again without the write of that lock. A lock is
+    ///   rarely lost, so no read checks it before its release.
     pub(super) async fn commit(self) -> Result<()> {
         // DynamoDB reports one reason per write, by position, so both lists keep the same order.
         let (mut conditions, mut writes): (Vec<_>, Vec<_>) = self.writes.into_iter().unzip();
@@ -204,10 +238,11 @@ impl Transaction<'_> {
             };
             match cancelled(&error, &conditions) {
                 StoreError::Unavailable(code) if code == COLLISION && collisions < COLLISIONS_MAX => collisions += 1,
-                StoreError::Conflict(failed) if failed == [Condition::LockOurs] => {
-                    // Only the release failed: send the other writes again.
-                    let pairs = conditions.into_iter().zip(writes);
-                    (conditions, writes) = pairs.filter(|(condition, _)| *condition != Condition::LockOurs).unzip();
+                StoreError::Conflict(failed) if failed.iter().all(|one| *one == Condition::LockOurs) => {
+                    // Only locks failed: send the other writes again.
+                    let failed = failed_writes(&error);
+                    let pairs = conditions.into_iter().zip(writes).zip(failed);
+                    (conditions, writes) = pairs.filter_map(|(pair, failed)| (!failed).then_some(pair)).unzip();
                 }
                 error => return Err(error),
             }
@@ -215,18 +250,35 @@ impl Transaction<'_> {
     }
 }
 
+fn reasons<R>(error: &SdkError<TransactWriteItemsError, R>) -> Option<&[CancellationReason]> {
+    match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+            Some(cancelled.cancellation_reasons())
+        }
+        _ => None,
+    }
+}
+
+/// For each write, whether its condition failed.
+fn failed_writes<R>(error: &SdkError<TransactWriteItemsError, R>) -> Vec<bool> {
+    let reasons = reasons(error).unwrap_or_default().iter();
+    reasons
+        .map(|reason| reason.code() == Some("ConditionalCheckFailed"))
+        .collect()
+}
+
 fn cancelled<R>(error: &SdkError<TransactWriteItemsError, R>, conditions: &[Condition]) -> StoreError {
-    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
+    let Some(reasons) = reasons(error) else {
         return refused(error);
     };
-    let reasons = cancelled.cancellation_reasons();
-    let failed: Vec<_> = conditions
-        .iter()
-        .zip(reasons)
-        .filter(|(_, reason)| reason.code() == Some("ConditionalCheckFailed"))
-        .map(|(condition, _)| *condition)
+    let failed = conditions.iter().zip(failed_writes(error));
+    let failed: Vec<_> = failed
+        .filter_map(|(condition, failed)| failed.then_some(*condition))
         .collect();
-    // If a condition failed, the error is a conflict, even if other writes of the transaction collided.
+    // A failed condition decides the error, even if other writes of the transaction collided.
+    if failed.contains(&Condition::GrantHeld) {
+        return StoreError::GrantEnded;
+    }
     if !failed.is_empty() {
         return StoreError::Conflict(failed);
     }

@@ -30,7 +30,7 @@ const fn measure_by(function: &'static str, marks: &'static [&'static str], call
     Measure { function, marks, calls }
 }
 
-const MEASURES: [Measure; 9] = [
+const MEASURES: [Measure; 10] = [
     measure_by("identity-session", &["PUT /v1/patient"], "dynamodb upstream"),
     measure_by("webhook-intake", &["network-query."], "sqs"),
     measure_by("webhook-process", &["network-query."], "dynamodb sqs"),
@@ -44,6 +44,7 @@ const MEASURES: [Measure; 9] = [
     ),
     measure_by("record-fetch", &[], "dynamodb upstream s3 sqs"),
     measure_by("record-read", &["GET /v1/records/"], "dynamodb"),
+    measure_by("account", &["PUT /v1/me/consent"], "dynamodb"),
     measure_by("reconcile", &[], "dynamodb upstream"),
 ];
 

@@ -77,6 +77,7 @@ impl Person {
                 "zip": "45402" }],
             "contact": [{ "email": format!("quill-{number}@example.test") }],
         });
+        expect(person.app.give_consent().await?, 200)?;
         expect(person.app.put_patient(&demographics).await?, 200)?;
         let session = expect(person.app.open_identity_session(IDENTITY_RETURN).await?, 201)?;
         person.browser.pass(&session.text("/sessionUrl")).await?;

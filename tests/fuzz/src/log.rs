@@ -41,6 +41,7 @@ pub fn capture() {
     let ours = [
         "shared",
         "aal2_challenge",
+        "account",
         "identity_session",
         "network_query",
         "query_dispatch",

@@ -62,6 +62,7 @@ fn aal2_challenge_survives_mutated_requests() {
             "accepted",
             "redirect_url_not_allowed",
             "patient_not_linked",
+            "consent_required",
             "token_incomplete",
             "replayed",
             "idempotency_key_reused",
@@ -99,6 +100,15 @@ fn record_read_survives_mutated_requests() {
             "not_found",
             "patient_not_linked",
         ],
+    );
+}
+
+#[test]
+fn account_survives_mutated_requests() {
+    judge(
+        "account",
+        1000,
+        &["accepted", "invalid_request", "notice_not_in_force", "token_incomplete"],
     );
 }
 

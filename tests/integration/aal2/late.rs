@@ -9,7 +9,7 @@ use super::ask;
 use crate::harness::{Passed, Person, TestApp, refused, until};
 
 async fn verified(app: &TestApp, subject: &str) -> Person {
-    let person = app.person(subject, "Jane");
+    let person = app.person(subject, "Jane").await;
     person.verify_identity().await;
     person
 }

@@ -87,7 +87,7 @@ fn count_gateway_calls(app: &TestApp) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn day_counts_exactly_the_calls_metriport_saw() {
     let app = TestApp::with(|options| options.time_scale = 15).await;
-    let (nora, silas) = (app.person("nora", "Jane"), app.person("silas", "Silas"));
+    let (nora, silas) = (app.person("nora", "Jane").await, app.person("silas", "Silas").await);
     // After a failed search, no creation is sent. A failed creation was sent, so it counts.
     for operation in [Operation::FindPatient, Operation::CreatePatient] {
         app.stand_in()
@@ -130,7 +130,7 @@ async fn used_up_day_refuses_requests_and_defers_polls() {
         options.stand_in.daily_quota = Some(QUOTA);
     })
     .await;
-    let (silas, nora) = (app.person("silas", "Silas"), app.person("nora", "Jane"));
+    let (silas, nora) = (app.person("silas", "Silas").await, app.person("nora", "Jane").await);
     silas.verify_identity().await;
     nora.verify_identity().await;
     let passed = nora.pass_challenge().await;

@@ -33,7 +33,7 @@ fn owner(name: &str) -> OwnerId {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn person_beyond_their_share_is_refused_and_others_are_served() {
     let app = TestApp::start().await;
-    let (nora, mira) = (app.person("nora", "Jane"), app.person("mira", "Jane"));
+    let (nora, mira) = (app.person("nora", "Jane").await, app.person("mira", "Jane").await);
     assert_eq!((nora.link().await.status, mira.link().await.status), (200, 200));
     for left in (0..5).rev() {
         let opened = nora.open_identity().await;
@@ -181,7 +181,7 @@ async fn pulls_beyond_the_share_are_refused_and_change_nothing() {
         options.extra_env.push(share);
     })
     .await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     for _ in 0..5 {
         nora.pull_hie().await;

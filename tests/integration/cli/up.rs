@@ -73,7 +73,7 @@ impl Up {
     /// Sends a signal and checks that every process ends.
     async fn stop(mut self, signal: &str) {
         let (pid, children) = (self.child.id().expect("it runs").to_string(), self.children());
-        assert!(children.len() >= 9, "one process per function at least");
+        assert!(children.len() >= 10, "one process per function at least");
         assert!(
             Command::new("kill")
                 .args([signal, &pid])
@@ -118,6 +118,8 @@ async fn follow_what_comes_next(app: &App) -> (String, Vec<u8>) {
     let mut reply = ok(app.identity()).await;
     for _ in 0..20 {
         reply = match reply.text("/next/action").as_str() {
+            "give_consent" => app.give_consent().await.expect("an answer"),
+            "check_identity" => app.identity().await.expect("an answer"),
             "put_patient" => app.put_patient(&person).await.expect("an answer"),
             "verify_identity" => verify_identity(app, &browser).await,
             "open_challenge" => pull(app, &browser).await,

@@ -69,8 +69,8 @@ async fn start_with_silent_networks() -> TestApp {
 async fn burst_of_webhooks_is_accepted_and_each_counts_once() {
     let app = Arc::new(start_with_silent_networks().await);
     let persons = [
-        ("nora", app.person("nora", "Jane")),
-        ("omar", app.person("omar", "Jane")),
+        ("nora", app.person("nora", "Jane").await),
+        ("omar", app.person("omar", "Jane").await),
     ];
     let (mut bodies, mut pulls) = (Vec::new(), Vec::new());
     for (subject, person) in &persons {

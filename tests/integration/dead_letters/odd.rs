@@ -34,7 +34,7 @@ async fn webhook_counts_regardless_of_its_time() {
         ],
     ] {
         let app = TestApp::start().await;
-        let nora = app.person("nora", "Jane");
+        let nora = app.person("nora", "Jane").await;
         let (id, patient, request) = held_pull(&app, &nora).await;
         for (name, when) in ["hie", "pharmacy", "lab"].into_iter().zip(&whens) {
             let mut event = source_event(&patient, &request, name, name);
@@ -58,7 +58,7 @@ async fn webhook_counts_regardless_of_its_time() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn event_without_meta_is_acknowledged_and_changes_nothing() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     let (id, patient, request) = held_pull(&app, &nora).await;
     let before = (nora.read_pull(&id).await.body, nora.timeline(&id).await.body);
     let whole = source_event(&patient, &request, "m", "hie");
@@ -91,7 +91,7 @@ async fn event_without_meta_is_acknowledged_and_changes_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn webhook_about_a_deleted_pull_is_acknowledged_as_gone() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     let (id, patient, request) = held_pull(&app, &nora).await;
     let is_the_pull = |item: &&Value| item["sk"].as_str() == Some(&format!("RUN#{id}"));
     let pull = app.table().await.iter().find(is_the_pull).cloned().expect("the pull");

@@ -52,7 +52,7 @@ fn spec(source: SourceQueue, visibility_timeout_secs: u32, receives_max: u32) ->
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn exhausted_message_has_its_effect_after_redrive() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     app.stand_in().hold_webhooks();
     let id = nora.start_from(&["lab"]).await;
@@ -141,7 +141,7 @@ async fn redriven_fetch_without_a_link_asks_for_another_link() {
         ..spec(SourceQueue::RecordFetch, 5400, 5)
     };
     aws.create_queue(slow).await.expect("settings");
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let id = nora.start_from(&["lab"]).await;
     let record = nora.until_final_record(&id).await;

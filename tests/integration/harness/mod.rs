@@ -83,8 +83,15 @@ impl TestApp {
         duration / self.time_scale
     }
 
-    /// A person whose first name selects the persona.
-    pub fn person(&self, subject: &str, first_name: &str) -> Person {
+    /// A person whose first name selects the persona, and who has consented to the notice in force.
+    pub async fn person(&self, subject: &str, first_name: &str) -> Person {
+        let person = self.newcomer(subject, first_name);
+        person.give_consent().await;
+        person
+    }
+
+    /// A person who has not consented.
+    pub fn newcomer(&self, subject: &str, first_name: &str) -> Person {
         Person::new(&self.sandbox, subject, first_name)
     }
 

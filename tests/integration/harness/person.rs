@@ -69,6 +69,12 @@ impl Person {
         moved
     }
 
+    /// Consents to the notice in force.
+    pub async fn give_consent(&self) {
+        let reply = self.app.give_consent().await.expect("an answer");
+        assert_eq!(reply.status, 200, "{:?}", reply.body);
+    }
+
     /// Links the person to a patient.
     pub async fn link(&self) -> Reply {
         self.app.put_patient(&self.demographics).await.expect("an answer")

@@ -67,7 +67,7 @@ async fn one_effect<F: Future<Output = Reply> + Send + 'static>(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_requests_open_one_identity_page() {
     let app = unlimited().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     assert_eq!(nora.link().await.status, 200);
     // The call is so slow that other requests arrive during the first.
     app.stand_in()

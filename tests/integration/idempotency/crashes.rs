@@ -146,7 +146,7 @@ async fn record_with_a_lost_reply_is_found_and_not_repeated() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hosted_page_with_a_lost_link_is_superseded() {
     let (_, app) = Trap::set().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     assert_eq!(nora.link().await.status, 200);
     let killed_in = async |function: &str, operation: Operation| {
         let before = app.upstream(operation);

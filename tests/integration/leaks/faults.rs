@@ -4,8 +4,8 @@
 mod by_hand;
 
 use reqwest::Method;
-use sandbox_machine::app::Reply;
-use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
+use sandbox_machine::app::{Reply, consent};
+use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN, NOTICE};
 use sandbox_metriport::{Failure, Operation};
 use serde_json::{Value, json};
 
@@ -230,10 +230,14 @@ async fn take_aws_away(app: &TestApp, person: &Person, watched: &mut Watched) {
     }
 }
 
-fn requests_to_every_route() -> [(Method, &'static str, Option<Value>); 7] {
+fn requests_to_every_route() -> [(Method, &'static str, Option<Value>); 10] {
     let returns_to = |page: &str| Some(json!({ "redirectUrl": page }));
     let as_json = json!({ "conversionType": "json" });
+    let [version, sha256, _] = NOTICE;
     [
+        (Method::GET, "/v1/me/consent", None),
+        (Method::PUT, "/v1/me/consent", Some(consent(version, sha256, &["pull"]))),
+        (Method::DELETE, "/v1/me/consent", None),
         (Method::PUT, "/v1/patient", Some(demographics())),
         (Method::POST, "/v1/identity-sessions", returns_to(IDENTITY_RETURN)),
         (Method::GET, "/v1/identity", None),

@@ -63,6 +63,7 @@ async fn odd_event_is_refused_without_panic_or_leak() {
         ("aal2-challenge", "POST /v1/aal2-challenges"),
         ("network-query", "POST /v1/network-queries"),
         ("record-read", "POST /v1/records"),
+        ("account", "PUT /v1/me/consent"),
     ];
     for (function, route) in functions {
         for (place, value) in odd_places() {

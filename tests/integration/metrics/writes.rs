@@ -10,6 +10,7 @@ use shared::domain::challenge::{ChallengeSlot, Held};
 use shared::domain::identity::Identity;
 use shared::domain::log::Actor;
 use shared::domain::patient::PatientSlot;
+use shared::domain::person_root::Grant;
 use shared::domain::pull::{NewPull, Pull, PullEvent, RecordPhase};
 use shared::domain::record::{NewRecord, OpenRecords, Record, RecordEvent, RecordQuery};
 use shared::domain::{
@@ -87,6 +88,7 @@ impl Acceptance {
         let new = NewPull {
             id: PullId::new(clock::new_id()),
             patient: patient(),
+            grant: Grant::UNCONDITIONAL,
             sources: Sources::pending([SourceKind::Lab]).unwrap(),
         };
         let pull = Pull::accept(new, clock::now(), Timing::default());
@@ -166,6 +168,7 @@ async fn record_ending_twice_at_once_is_counted_once() {
         pull: None,
         phase: RecordPhase::Asked,
         patient: patient(),
+        grant: Grant::UNCONDITIONAL,
         query: RecordQuery::default(),
     };
     let record = Record::ask(record, clock::now(), timing);

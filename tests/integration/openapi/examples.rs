@@ -12,7 +12,9 @@ use super::document::{Document, Operation};
 use crate::harness::{Person, TestApp};
 
 /// The order in which a person makes the calls.
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 15] = [
+    "getConsent",
+    "giveConsent",
     "putPatient",
     "openIdentitySession",
     "getIdentity",
@@ -25,6 +27,7 @@ const ORDER: [&str; 12] = [
     "getRecord",
     "requestRecord",
     "receiveWebhook",
+    "withdrawConsent",
 ];
 
 /// The request examples of an operation; a single `None` for an operation without a body.
@@ -119,7 +122,7 @@ async fn every_request_example_gets_its_documented_success() {
     let by_id: BTreeMap<_, _> = operations.iter().map(|one| (one.text("operationId"), one)).collect();
     assert_eq!(by_id.len(), ORDER.len(), "every operation is called");
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Nora");
+    let nora = app.newcomer("nora", "Nora");
     let mut known = Known::default();
     for operation in ORDER.map(|id| by_id[id]) {
         let (status, schema) = success(&document, operation);

@@ -3,20 +3,23 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use sandbox_machine::sandbox::NOTICE;
 use serde_json::{Value, json};
+use shared::domain::consent::Notice;
 use shared::edge::http::{Code, Next, Problem, SignIn};
 
 use super::WEBHOOK;
 use super::document::{Document, Operation};
 use crate::template::{ROOT, stack};
 
-const NEXT: [Next; 14] = [
+const NEXT: [Next; 15] = [
     Next::FIX_REQUEST,
     Next::RETRY,
     Next::CONTACT_SUPPORT,
     Next::SIGN_IN,
     Next::WAIT,
     Next::NONE,
+    Next::GIVE_CONSENT,
     Next::PUT_PATIENT,
     Next::VERIFY_IDENTITY,
     Next::WAIT_OR_VERIFY_IDENTITY,
@@ -119,8 +122,8 @@ fn operation_documents_the_refusals_of_its_parts() {
     }
 }
 
-/// Collects the codes that a function's sources name, as in `Code::NotFound`, and those of `shared::edge::verified` if
-/// the sources call it. Leaves out codes that shared code answers for every function.
+/// Collects the codes that a function's sources name, as in `Code::NotFound`, and those of `shared::edge::consented`
+/// and `shared::edge::verified` if the sources call them. Leaves out codes that shared code answers for every function.
 fn codes_in_sources(folder: &Path, found: &mut BTreeSet<&'static str>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -130,6 +133,9 @@ fn codes_in_sources(folder: &Path, found: &mut BTreeSet<&'static str>) {
         }
         let text = std::fs::read_to_string(&path).unwrap();
         let mut names: BTreeSet<_> = text.split("Code::").skip(1).map(identifier).collect();
+        if text.contains("consented(") {
+            names.insert("ConsentRequired");
+        }
         if text.contains(" verified(") {
             names.extend(["PatientNotLinked", "PatientChanging", "IdentityNotVerified"]);
         }
@@ -220,9 +226,15 @@ fn every_refusal_has_the_described_shape() {
             amr: vec!["mfa".to_owned()],
             max_age: Some(43_200),
         });
+        let problem = problem.notice(&notice());
         let body = serde_json::to_value(problem.body()).unwrap();
         assert_eq!(document.misfit(schema, &body, ""), None);
     }
+}
+
+fn notice() -> Notice {
+    let [version, sha256, url] = NOTICE;
+    Notice::parse(version, sha256, url).unwrap()
 }
 
 /// The problem examples of responses, with the status.
@@ -274,6 +286,10 @@ fn examples_of_refusals_equal_the_written_bodies() {
             if let (Some(value), Value::Object(fields)) = (example.get(member), &mut expected) {
                 fields.insert(member.to_owned(), json!(value));
             }
+        }
+        if let Some(shown) = example["next"].get("notice") {
+            assert_eq!(*shown, json!(notice()));
+            expected["next"]["notice"] = shown.clone();
         }
         // The required assurance depends on the deployment.
         for member in ["scope", "acrValues", "amr", "maxAge"] {

@@ -6,6 +6,7 @@ use network_query::view as pulls;
 use record_read::view as records;
 use serde_json::Value;
 use shared::domain::patient::PatientComparison;
+use shared::domain::person_root::Grant;
 use shared::domain::pull::{
     Deferral, FailureReason, NewPull, Pull, PullEvent, QueryReport, RecordPhase, Reported, SourceOutcome,
 };
@@ -41,6 +42,7 @@ fn full_pull() -> Pull {
         NewPull {
             id,
             patient: patient(),
+            grant: Grant::of(1),
             sources,
         },
         now(),
@@ -86,6 +88,7 @@ fn record_is_written_as_described() {
         pull,
         phase: RecordPhase::Final,
         patient: patient(),
+        grant: Grant::of(1),
         query,
     };
     let mut record = Record::ask(new, now(), Timing::default());
@@ -127,7 +130,8 @@ const _: fn(&PullEvent) = |event| match event {
     | PullEvent::PollFailed { .. }
     | PullEvent::DeadlinePassed
     | PullEvent::RecordAwaited { .. }
-    | PullEvent::RecordEnded { .. } => (),
+    | PullEvent::RecordEnded { .. }
+    | PullEvent::ConsentWithdrawn => (),
 };
 
 fn events() -> Vec<PullEvent> {
@@ -168,6 +172,7 @@ fn events() -> Vec<PullEvent> {
         PullEvent::DeadlinePassed,
         PullEvent::RecordAwaited { until },
         PullEvent::RecordEnded { available: true },
+        PullEvent::ConsentWithdrawn,
     ]
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
+use shared::domain::consent::ConsentScope;
 use shared::domain::demographics::Gender;
 use shared::domain::identity::Standing;
 use shared::domain::pull::{Deferral, FailureReason, PullState, RecordPhase, SourceOutcome};
@@ -36,12 +37,13 @@ fn documented_words_equal_the_code() {
             .map(str::to_owned)
             .collect::<Vec<_>>()
     };
-    let pull_states =
-        every!(PullState: Queued Starting Running Consolidating Completed Partial Failed Unconfirmed Expired);
+    let pull_states = every!(PullState: Queued Starting Running Consolidating Completed Partial Failed Unconfirmed
+        Expired Withdrawn);
     assert_eq!(listed("NetworkQueryStatus"), written(&pull_states));
     let reasons = every!(FailureReason: Aal2SessionExpired Aal2SessionRejected IdentityRejected UpstreamRefused
         StartUnknown NoSourceAnswered SourcesSilent RecordUnavailable);
     assert_eq!(listed("NetworkQueryReason"), written(&reasons));
+    assert_eq!(listed("ConsentScope"), written(&ConsentScope::ALL));
     assert_eq!(listed("SourceType"), written(&SourceKind::ALL));
     let source_states = every!(SourceStatus: Pending Processing Completed Failed Expired);
     assert_eq!(listed("SourceStatus"), written(&source_states));
@@ -50,7 +52,7 @@ fn documented_words_equal_the_code() {
     let record_states = every!(RecordState: Waiting Starting Processing Offered Fetching Available Empty Failed);
     assert_eq!(listed("RecordStatus"), written(&record_states));
     let record_reasons = every!(RecordReason: UpstreamRefused ConversionFailed AttemptsExhausted Expired NotABundle
-        TooLarge LinkRefused);
+        TooLarge LinkRefused ConsentWithdrawn);
     assert_eq!(listed("RecordReason"), written(&record_reasons));
     assert_eq!(listed("ConversionType"), written(&every!(Conversion: Json Pdf Html)));
     assert_eq!(listed("ResourceType"), RESOURCE_TYPES);
@@ -122,6 +124,8 @@ fn every_listed_word_is_explained() {
     let document = Document::read();
     let explained = [
         "NextAction",
+        "ConsentScope",
+        "ConsentStatus",
         "IdentityStatus",
         "NetworkQueryStatus",
         "NetworkQueryReason",

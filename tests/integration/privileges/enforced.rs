@@ -187,7 +187,7 @@ async fn record_read_may_look_at_records_and_change_none() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unknown_function_is_refused_and_an_operator_is_not() {
     let app = TestApp::start().await;
-    assert_eq!(get(&function(&app, "account"), "OWNER#x").await, DENIED);
+    assert_eq!(get(&function(&app, "unknown"), "OWNER#x").await, DENIED);
     assert_eq!(refused(&app).len(), 1);
     assert_eq!(get(&app.aws_as("OPERATOR"), "OWNER#x").await, "");
     let client = http_client(BOUND, BOUND).unwrap();

@@ -13,7 +13,7 @@ type PortAction = (String, String);
 const API_KEY: &str = "GetSecretValue MetriportApiKeySecret";
 
 /// The actions of each port, written as `Action kind kind, Action kind`.
-const PORTS: [(&str, &str); 51] = [
+const PORTS: [(&str, &str); 56] = [
     ("ReadPatient", "GetItem OWNER"),
     (
         "WritePatient",
@@ -21,6 +21,12 @@ const PORTS: [(&str, &str); 51] = [
     ),
     ("ReadIdentity", "GetItem OWNER"),
     ("ReadPerson", "Query OWNER"),
+    ("ReadRoot", "GetItem OWNER"),
+    ("WriteConsent", "PutItem OWNER LOG"),
+    (
+        "WithdrawConsent",
+        "GetItem OWNER, Query OWNER, PutItem OWNER PATIENT LOG, ConditionCheckItem OWNER, DeleteItem PATIENT",
+    ),
     (
         "WriteIdentity",
         "PutItem OWNER SESSION MARK LOG, ConditionCheckItem OWNER",
@@ -28,7 +34,7 @@ const PORTS: [(&str, &str); 51] = [
     ("RejectIdentity", "PutItem OWNER"),
     ("BindIdentity", "PutItem OWNER MESSAGE LOG"),
     ("ReadChallenge", "GetItem OWNER"),
-    ("WriteChallenge", "PutItem OWNER LOG"),
+    ("WriteChallenge", "PutItem OWNER LOG, ConditionCheckItem OWNER"),
     (
         "AcceptPull",
         "GetItem AAL2 PATIENT, PutItem OWNER AAL2 PATIENT LOG, ConditionCheckItem OWNER",
@@ -37,7 +43,7 @@ const PORTS: [(&str, &str); 51] = [
     ("ListPulls", "Query OWNER"),
     (
         "WritePull",
-        "GetItem OWNER, PutItem OWNER REQUEST LOG, DeleteItem PATIENT",
+        "GetItem OWNER, PutItem OWNER REQUEST LOG, ConditionCheckItem OWNER, DeleteItem PATIENT",
     ),
     (
         "WritePullOnce",
@@ -45,14 +51,20 @@ const PORTS: [(&str, &str); 51] = [
     ),
     ("ReadRecord", "GetItem OWNER"),
     ("ListRecords", "Query OWNER"),
-    ("CreateRecord", "GetItem OWNER, PutItem OWNER"),
-    ("WriteRecord", "PutItem OWNER REQUEST PATIENT LOG, DeleteItem PATIENT"),
+    ("CreateRecord", "GetItem OWNER, PutItem OWNER, ConditionCheckItem OWNER"),
+    (
+        "WriteRecord",
+        "PutItem OWNER REQUEST PATIENT LOG, ConditionCheckItem OWNER, DeleteItem PATIENT",
+    ),
     (
         "WriteRecordOnce",
         "PutItem OWNER REQUEST PATIENT MESSAGE LOG, DeleteItem PATIENT",
     ),
     ("NoteHour", "PutItem LOG"),
-    ("MintEntry", "GetItem OWNER, PutItem OWNER LOG"),
+    (
+        "MintEntry",
+        "GetItem OWNER, PutItem OWNER LOG, ConditionCheckItem OWNER",
+    ),
     ("Correlate", "GetItem REQUEST SESSION MARK PATIENT"),
     ("RememberMessage", "GetItem MESSAGE, PutItem MESSAGE"),
     ("ReadDue", "Query DUE"),
@@ -84,10 +96,14 @@ const PORTS: [(&str, &str); 51] = [
     ("ReportConflict", ""),
     ("NewIds", ""),
     ("Stage", ""),
+    ("ConsentTerms", ""),
+    ("Retention", ""),
 ];
 
 /// Actions that functions perform outside their steps.
-const AROUND: [(&[&str], &str); 4] = [
+const AROUND: [(&[&str], &str); 5] = [
+    // Turns tokens into owner ids.
+    (&["account"], "GetSecretValue OwnerKeySecret"),
     // These functions turn tokens into owner ids, and store the reply to a POST under its idempotency key.
     (
         &["aal2-challenge", "identity-session", "network-query", "record-read"],
@@ -187,7 +203,7 @@ async fn ports_of_a_function_equal_its_policy() {
         let action = granted(&privilege.action, &privilege.resource, privilege.leading_key.as_deref());
         policies.entry(privilege.function).or_default().extend(action);
     }
-    assert_eq!(policies.len(), 9);
+    assert_eq!(policies.len(), 10);
     for (function, policy) in policies {
         assert_eq!(policy, expected(&function), "{function}");
     }

@@ -60,7 +60,7 @@ async fn functions_use_exactly_their_granted_privileges() {
         options.stand_in.rate_limits = false;
     })
     .await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     an_event_of_a_session_that_is_not_known(&app).await;
     a_patient_that_is_found(&app).await;
@@ -71,6 +71,7 @@ async fn functions_use_exactly_their_granted_privileges() {
     work_whose_message_was_lost(&app, &nora).await;
     other_demographics(&nora).await;
     messages_that_are_given_up(&app).await;
+    a_withdrawal_during_a_consolidated_query(&app).await;
     app.drain().await;
 
     let privileges = app.sandbox().privileges();
@@ -95,7 +96,7 @@ async fn an_event_of_a_session_that_is_not_known(app: &TestApp) {
 
 /// The answer to the creation is lost. The next request finds the patient by its external id and claims it.
 async fn a_patient_that_is_found(app: &TestApp) {
-    let olga = app.person("olga", "Jane");
+    let olga = app.person("olga", "Jane").await;
     app.stand_in()
         .fail_next(Operation::CreatePatient, Failure::ResetAfterEffect);
     assert_eq!(olga.link().await.status, 504);
@@ -132,9 +133,22 @@ async fn a_transfer_that_is_cut_off(app: &TestApp, nora: &Person) {
     assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
 }
 
+/// The pull's lock is released. The record's lock gets an earlier deadline, because its query may run.
+async fn a_withdrawal_during_a_consolidated_query(app: &TestApp) {
+    let rosa = app.person("rosa", "Jane").await;
+    rosa.verify_identity().await;
+    app.stand_in().hold_webhooks();
+    let id = rosa.start_from(&["lab"]).await;
+    let source = app.until_held("network-query.", 1).await.remove(0);
+    app.deliver(&source).await;
+    app.until_held("medical.consolidated-data", 1).await;
+    assert_eq!(rosa.app.withdraw_consent().await.expect("an answer").status, 200);
+    assert_eq!(rosa.read_pull(&id).await.text("/status"), "withdrawn");
+}
+
 /// If the networks have no data, the consolidated query's webhook ends the record, and nothing is transferred.
 async fn an_empty_record(app: &TestApp) {
-    let omar = app.person("omar", Persona::NoData.first_name());
+    let omar = app.person("omar", Persona::NoData.first_name()).await;
     omar.verify_identity().await;
     let id = omar.start_from(&["lab"]).await;
     assert_eq!(omar.until_ended(&id).await.text("/status"), "completed");

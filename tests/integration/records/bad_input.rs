@@ -35,7 +35,7 @@ fn unfinished(dir: &TempDir) -> Vec<String> {
 }
 
 async fn verified(app: &TestApp) -> Person {
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let pull = nora.until_ended(&nora.start_from(&["lab"]).await).await;
     assert_eq!(pull.text("/status"), "completed", "{:?}", pull.body);

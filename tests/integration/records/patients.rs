@@ -8,7 +8,7 @@ use crate::harness::{Person, TestApp, until};
 
 /// A person with one pull, whose record has a Patient made from their demographics; returns also that record's id.
 async fn with_pull(app: &TestApp) -> (Person, String) {
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let pull = nora.until_ended(&nora.start_from(&["lab"]).await).await;
     let record = pull.list("/records")[0]["id"].as_str().expect("a record");

@@ -15,7 +15,7 @@ fn form(types: &[&str]) -> Value {
 }
 
 async fn verified(app: &TestApp, subject: &str) -> Person {
-    let person = app.person(subject, "Jane");
+    let person = app.person(subject, "Jane").await;
     person.verify_identity().await;
     person
 }

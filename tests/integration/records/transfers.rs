@@ -35,7 +35,7 @@ async fn large_record_is_streamed_with_little_memory() {
         options.stand_in.replace_patient = false;
     })
     .await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let pull = nora.until_ended(&nora.start_from(&["hie"]).await).await;
     let record = nora.final_record(&pull).await;
@@ -91,7 +91,7 @@ async fn upload_completed_without_an_answer_is_not_repeated() {
         options.faults.aws = Some(Arc::new(UnansweredEnd::default()));
     })
     .await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let pull = nora.until_ended(&nora.start_from(&["lab"]).await).await;
     assert_eq!(pull.text("/status"), "completed", "{:?}", pull.body);
@@ -132,7 +132,7 @@ pub async fn hurried() -> TestApp {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn broken_transfer_is_retried_up_to_the_maximum() {
     let app = hurried().await;
-    let (nora, omar) = (app.person("nora", "Jane"), app.person("omar", "Jane"));
+    let (nora, omar) = (app.person("nora", "Jane").await, app.person("omar", "Jane").await);
     tokio::join!(nora.verify_identity(), omar.verify_identity());
     let downloads = || app.stand_in().stats().calls(Operation::DownloadFile);
 
@@ -184,7 +184,7 @@ async fn broken_transfer_is_retried_up_to_the_maximum() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn invalid_bundle_is_not_stored() {
     let app = hurried().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let downloads = || app.stand_in().stats().calls(Operation::DownloadFile);
     let pull = nora.until_ended(&nora.start_from(&["lab"]).await).await;

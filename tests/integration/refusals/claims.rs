@@ -13,7 +13,7 @@ async fn bound_demographics_must_agree_with_the_token() {
             .push(("DEMOGRAPHICS_CLAIMS".to_owned(), rules.to_owned()));
     })
     .await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     let dob = &nora.demographics()["dob"];
     let before = app.snapshot().await;
     for claims in [

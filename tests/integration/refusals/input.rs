@@ -1,8 +1,8 @@
 //! Bad input is refused. The table stays unchanged, and nothing is written at Metriport. A challenge that the person
 //! passed before still starts a pull afterwards.
 
-use sandbox_machine::app::{Reply, reply};
-use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
+use sandbox_machine::app::{Reply, consent, reply};
+use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN, NOTICE};
 use serde_json::{Value, json};
 
 use crate::faults::rough;
@@ -13,8 +13,10 @@ const PLAIN: &str = "http://plain.example.test/return";
 const UNKNOWN: &str = "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d";
 
 /// The routes that take a body, each with a valid body.
-fn bodies(passed: &Passed, person: &Person) -> [(&'static str, &'static str, Value); 5] {
+fn bodies(passed: &Passed, person: &Person) -> [(&'static str, &'static str, Value); 6] {
+    let [version, sha256, _] = NOTICE;
     [
+        ("PUT", "/v1/me/consent", consent(version, sha256, &["pull"])),
         ("PUT", "/v1/patient", person.demographics().clone()),
         (
             "POST",
@@ -319,12 +321,12 @@ async fn unknown_ids(person: &Person) {
 
 /// Checks that each refusal names the earlier step that is missing.
 async fn too_early(newcomer: &Person, linked: &Person, verified: &Person, passed: &Passed) {
-    for (method, path, body) in bodies(passed, newcomer).into_iter().skip(1) {
+    for (method, path, body) in bodies(passed, newcomer).into_iter().skip(2) {
         let mut request = newcomer.app.request(method.parse().unwrap(), path).json(&body);
         request = request.header("x-aal2-session", &passed.session);
         refused(&reply(request).await.unwrap(), 409, "patient_not_linked", "put_patient");
     }
-    for (method, path, body) in bodies(passed, linked).into_iter().skip(2) {
+    for (method, path, body) in bodies(passed, linked).into_iter().skip(3) {
         let mut request = linked.app.request(method.parse().unwrap(), path).json(&body);
         request = request.header("x-aal2-session", &passed.session);
         refused(
@@ -360,8 +362,8 @@ async fn bad_input_is_refused_despite_throttling_and_duplicates() {
 }
 
 async fn refuses_bad_input(app: &TestApp) {
-    let (newcomer, linked) = (app.person("newcomer", "Jane"), app.person("linked", "Jane"));
-    let verified = app.person("verified", "Jane");
+    let (newcomer, linked) = (app.person("newcomer", "Jane").await, app.person("linked", "Jane").await);
+    let verified = app.person("verified", "Jane").await;
     assert_eq!(linked.link().await.status, 200);
     verified.verify_identity().await;
     let passed = verified.pass_challenge().await;

@@ -25,7 +25,7 @@ async fn refuse_next(probe: &Person, number: usize) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixth_refused_link_in_an_hour_is_refused_without_a_search() {
     let app = TestApp::start().await;
-    let probe = app.person("probe", Persona::WrongExternalId.first_name());
+    let probe = app.person("probe", Persona::WrongExternalId.first_name()).await;
     let mut bodies = Vec::new();
     for number in 1..=REFUSALS_MAX {
         bodies.push(refuse_next(&probe, number).await);
@@ -50,6 +50,6 @@ async fn sixth_refused_link_in_an_hour_is_refused_without_a_search() {
     let foreign = app.metric_values("LinksRefused", &[("Reason", "patient_foreign")]);
     assert_eq!(foreign.len(), REFUSALS_MAX);
 
-    assert_eq!(app.person("nora", "Jane").link().await.status, 200);
+    assert_eq!(app.person("nora", "Jane").await.link().await.status, 200);
     app.end().await;
 }

@@ -12,7 +12,7 @@ use crate::harness::{Person, TestApp, refused, retry_after};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn equal_demographics_change_nothing() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     nora.pass_challenge().await;
     let before = app.snapshot().await;
@@ -38,7 +38,7 @@ async fn equal_demographics_change_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn change_refused_upstream_leaves_the_identity_verified() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let locked = Failure::Status {
         code: 423,
@@ -56,7 +56,7 @@ async fn change_refused_upstream_leaves_the_identity_verified() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changed_demographics_need_another_proofing_and_challenge() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let ask = nora.pass_challenge().await.ask();
     change_demographics(&app, &nora).await;
@@ -103,7 +103,7 @@ async fn demographics_do_not_change_during_an_open_pull() {
         options.stand_in.delays.lab_ms = 1500;
     })
     .await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let id = nora.start().await;
     let updates = app.upstream(Operation::UpdatePatient);
@@ -152,7 +152,7 @@ async fn delete_upstream(app: &TestApp, patient: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn patient_with_the_persons_external_id_is_adopted() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     let there = create_upstream(&app, &nora).await;
     let (creates, updates) = (
         app.upstream(Operation::CreatePatient),
@@ -179,7 +179,7 @@ async fn patient_with_the_persons_external_id_is_adopted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn patient_deleted_upstream_is_created_again() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     let there = create_upstream(&app, &nora).await;
     nora.verify_identity().await;
     delete_upstream(&app, &there).await;

@@ -40,7 +40,7 @@ fn ended(pull: &Reply, status: &str, reason: &str, action: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refused_start_fails_the_pull_and_frees_the_patient() {
     let app = TestApp::with(|options| options.stand_in.rate_limits = false).await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     for (failure, reason) in [
         (Failure::envelope(400, "BadRequestError", "CANARY"), "upstream_refused"),
@@ -74,7 +74,7 @@ async fn refused_start_fails_the_pull_and_frees_the_patient() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn start_refused_for_its_identity_asks_for_proofing_again() {
     let app = TestApp::with(|options| options.stand_in.rate_limits = false).await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let passed = nora.pass_challenge().await;
     assert!(app.stand_in().deactivate_identity(&app.proofed_identity("nora").await));
@@ -106,7 +106,7 @@ async fn start_refused_for_its_identity_asks_for_proofing_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn start_with_a_lost_answer_is_proved_by_its_webhooks() {
     let app = TestApp::with(|options| options.time_scale = 20).await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     for failure in [Failure::ResetAfterEffect, Failure::Garbage] {
         let pull = pull_with(&app, &nora, failure).await;
@@ -121,7 +121,7 @@ async fn start_with_a_lost_answer_is_proved_by_its_webhooks() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unproved_start_ends_unconfirmed_and_is_never_repeated() {
     let app = TestApp::with(|options| options.time_scale = 100).await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let id = lose_start(&app, &nora).await;
     assert_eq!(nora.read_pull(&id).await.text("/status"), "starting");

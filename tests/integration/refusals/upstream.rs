@@ -95,7 +95,7 @@ async fn patient_is_created_once_despite_any_failure() {
     })
     .await;
     for (index, trouble) in troubles().into_iter().enumerate() {
-        let person = app.person(&format!("person-{index}"), "Jane");
+        let person = app.person(&format!("person-{index}"), "Jane").await;
         let count = || {
             (
                 app.upstream(Operation::CreatePatient),
@@ -123,7 +123,7 @@ async fn patient_is_created_once_despite_any_failure() {
     }
     // After a failed search, the function does not create a patient. A gateway's 404 does not mean that the patient is
     // unknown.
-    let person = app.person("unfound", "Jane");
+    let person = app.person("unfound", "Jane").await;
     let creates = app.upstream(Operation::CreatePatient);
     app.stand_in()
         .fail_next(Operation::FindPatient, gateway(404, "Not Found"));
@@ -136,7 +136,7 @@ async fn patient_is_created_once_despite_any_failure() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn update_with_a_lost_answer_is_open_until_it_is_repeated() {
     let app = TestApp::with(|options| options.time_scale = 50).await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let passed = nora.pass_challenge().await;
     let mut moved = nora.demographics().clone();
@@ -185,7 +185,7 @@ fn unrelated_refusal(words: &str) -> Trouble {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn identity_page_opens_after_any_failure() {
     let app = TestApp::with(|options| options.stand_in.rate_limits = false).await;
-    let nora = app.person("linked", "Jane");
+    let nora = app.person("linked", "Jane").await;
     assert_eq!(nora.link().await.status, 200);
     app.drain().await;
     let mut troubles = troubles();
@@ -205,7 +205,7 @@ async fn identity_page_opens_after_any_failure() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn challenge_page_opens_after_any_failure() {
     let app = TestApp::with(|options| options.stand_in.rate_limits = false).await;
-    let nora = app.person("verified", "Jane");
+    let nora = app.person("verified", "Jane").await;
     nora.verify_identity().await;
     app.drain().await;
     // Metriport does not document refusals of a challenge. The functions take a 400 or 409 for a refusal of the
@@ -229,7 +229,7 @@ async fn challenge_page_opens_after_any_failure() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn identity_rejected_upstream_is_proofed_again() {
     let app = TestApp::with(|options| options.stand_in.rate_limits = false).await;
-    let nora = app.person("verified", "Jane");
+    let nora = app.person("verified", "Jane").await;
     nora.verify_identity().await;
     assert!(
         app.stand_in()
@@ -247,7 +247,7 @@ async fn identity_rejected_upstream_is_proofed_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limit_of_metriport_is_passed_on_with_its_wait() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     assert_eq!(nora.link().await.status, 200);
     let upstream = app.sandbox().metriport_client().expect("a client");
     let nobody = ProofedIdentityId::parse("pid_of_nobody").expect("an id");

@@ -217,7 +217,13 @@ fn each_secret_is_readable_only_by_its_functions() {
     assert_eq!(readers("WebhookKeysSecret"), names(&["webhook-intake"]));
     assert_eq!(
         readers("OwnerKeySecret"),
-        names(&["aal2-challenge", "identity-session", "network-query", "record-read"])
+        names(&[
+            "aal2-challenge",
+            "account",
+            "identity-session",
+            "network-query",
+            "record-read"
+        ])
     );
 }
 

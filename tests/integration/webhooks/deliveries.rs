@@ -87,7 +87,7 @@ fn wrong_deliveries(right: &Value, other_patient: &str) -> [Value; 9] {
 async fn delivery_for_another_query_is_ignored() {
     let app = TestApp::start().await;
     let foreign = ForeignHost::listen().await;
-    let (nora, omar) = (app.person("nora", "Jane"), app.person("omar", "Jane"));
+    let (nora, omar) = (app.person("nora", "Jane").await, app.person("omar", "Jane").await);
     omar.verify_identity().await;
     let pull = pull_until_delivery(&app, &nora).await;
     let record = until_processing(&nora, &pull).await;
@@ -110,7 +110,7 @@ async fn delivery_for_another_query_is_ignored() {
 async fn link_to_an_unlisted_host_is_not_followed() {
     let app = TestApp::start().await;
     let foreign = ForeignHost::listen().await;
-    let omar = app.person("omar", "Jane");
+    let omar = app.person("omar", "Jane").await;
     let pull = pull_until_delivery(&app, &omar).await;
     let record = until_processing(&omar, &pull).await;
     let patient = app.patient_of("omar").await;
@@ -145,7 +145,7 @@ async fn record_with_an_expired_link_is_requested_again() {
         options.stand_in.rate_limits = false;
     })
     .await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     let pull = pull_until_delivery(&app, &nora).await;
     let queries = calls(&app, Operation::StartConsolidatedQuery);
     app.slow_queues(3 * TIME_SCALE).await;
@@ -175,7 +175,7 @@ async fn record_with_a_missed_delivery_is_requested_again() {
         options.stand_in.rate_limits = false;
     })
     .await;
-    let omar = app.person("omar", "Jane");
+    let omar = app.person("omar", "Jane").await;
     let UndeliveredPull { id, held: missed } = pull_until_delivery(&app, &omar).await;
     app.stand_in().drop_held(&[missed.index]);
     let queries = calls(&app, Operation::StartConsolidatedQuery);

@@ -35,7 +35,7 @@ async fn end_after_pull(app: TestApp, nora: &Person, pull: &SilentPull) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn signed_ping_is_answered_with_its_own_text() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     let ping =
         json!({ "ping": "p-17", "meta": { "messageId": "ping-1", "when": LONG_AGO, "type": "ping" } }).to_string();
     let signed = nora
@@ -72,7 +72,7 @@ fn odd_webhooks(pull: &SilentPull) -> [Value; 9] {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn odd_but_signed_webhooks_are_acknowledged() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     let pull = start_silent_pull(&app, &nora).await;
     let before = (nora.read_pull(&pull.id).await.body, nora.timeline(&pull.id).await.body);
     for body in odd_webhooks(&pull) {
@@ -101,7 +101,7 @@ async fn odd_but_signed_webhooks_are_acknowledged() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn event_counts_at_any_age_without_id_and_at_a_megabyte() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     let pull = start_silent_pull(&app, &nora).await;
     let mut future = source_event(&pull.patient, &pull.request, "future", "pharmacy");
     future["meta"]["when"] = json!("2099-01-01T00:00:00.000Z");

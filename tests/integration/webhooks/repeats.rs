@@ -9,7 +9,7 @@ use crate::harness::{Person, TestApp, until};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn late_reordered_and_duplicate_webhooks_have_one_effect() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     app.stand_in().hold_webhooks();
     let id = nora.start().await;
@@ -57,7 +57,7 @@ async fn late_reordered_and_duplicate_webhooks_have_one_effect() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lost_webhooks_are_replayed_without_our_metadata() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     assert_eq!(nora.link().await.status, 200);
     app.stand_in().hold_webhooks();
     replay_lost_identity_event(&app, &nora).await;
@@ -132,7 +132,7 @@ async fn replay_lost_delivery(app: &TestApp, nora: &Person, record: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn webhook_before_the_answer_is_matched_by_our_metadata() {
     let app = TestApp::with(|options| options.stand_in.delays = sandbox_metriport::Delays::all(0)).await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let unanswered = |operation: Operation| {
         let calls = app.stand_in().calls();

@@ -41,7 +41,7 @@ async fn post_webhook(nora: &Person, headers: &[(&str, &str)], body: &str) -> Re
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn event_without_a_valid_signature_changes_nothing() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     let AwaitedEvent { pull, body } = await_source_event(&app, &nora).await;
     let good = app.stand_in().sign(body.as_bytes());
     let of_another_body = app.stand_in().sign(format!("{body} ").as_bytes());
@@ -78,7 +78,7 @@ async fn event_without_a_valid_signature_changes_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn body_is_not_read_before_its_signature_is_checked() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     for body in ["", "{", "nonsense", "[]", "{}", "\u{0}"] {
         for signature in ["", MISMATCH_HEX] {
             let reply = post_webhook(&nora, &[("x-metriport-signature", signature)], body).await;
@@ -94,7 +94,7 @@ async fn body_is_not_read_before_its_signature_is_checked() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn signed_event_counts_with_a_binary_content_type() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     let AwaitedEvent { pull, body } = await_source_event(&app, &nora).await;
     let signature = app.stand_in().sign(body.as_bytes());
     let headers = [
@@ -123,7 +123,7 @@ async fn end_after_pull(app: TestApp, nora: &Person, pull: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_keys_count_until_the_previous_key_ends() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     assert_eq!(nora.link().await.status, 200);
     let old_key = app.stand_in().webhook_key();
     let unknown = |message: &str| json!({ "meta": { "messageId": message, "type": "rotation.test" } }).to_string();

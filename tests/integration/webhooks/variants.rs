@@ -26,7 +26,7 @@ async fn pull(app: &TestApp, person: &Person, variant: Variant) -> (String, u64)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn delivery_of_every_shape_is_accepted_at_once() {
     let app = TestApp::with(|options| options.person_shares = false).await;
-    let nora = app.person("nora", Persona::Ordinary.first_name());
+    let nora = app.person("nora", Persona::Ordinary.first_name()).await;
     nora.verify_identity().await;
     for variant in [
         Variant::NullFilters,
@@ -54,7 +54,7 @@ async fn delivery_of_every_shape_is_accepted_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn delivery_without_data_makes_an_empty_record() {
     let app = TestApp::start().await;
-    let chris = app.person("chris", Persona::NoData.first_name());
+    let chris = app.person("chris", Persona::NoData.first_name()).await;
     chris.verify_identity().await;
     for variant in [Variant::NullEntry, Variant::NoEntry] {
         assert_eq!(
@@ -70,7 +70,7 @@ async fn delivery_without_data_makes_an_empty_record() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failed_and_retried_sources_complete() {
     let app = TestApp::start().await;
-    let nora = app.person("nora", Persona::Ordinary.first_name());
+    let nora = app.person("nora", Persona::Ordinary.first_name()).await;
     nora.verify_identity().await;
     app.stand_in().vary(Variants::Always(vec![Variant::RetriedSource]));
     let id = nora.start().await;
@@ -99,7 +99,9 @@ async fn identity_event_of_every_shape_binds_without_our_mark() {
     .enumerate()
     {
         app.stand_in().vary(Variants::Always(vec![variant]));
-        let person = app.person(&format!("user-{number}"), Persona::Ordinary.first_name());
+        let person = app
+            .person(&format!("user-{number}"), Persona::Ordinary.first_name())
+            .await;
         assert_eq!(person.link().await.status, 200);
         person.pass_identity_page().await;
         let held = app.until_held("ias.identity.verified", 1).await.remove(0);
@@ -117,7 +119,7 @@ async fn identity_event_of_every_shape_binds_without_our_mark() {
 async fn identity_event_with_mismatched_mark_never_binds() {
     let app = TestApp::start().await;
     app.stand_in().hold_webhooks();
-    let nora = app.person("nora", Persona::Ordinary.first_name());
+    let nora = app.person("nora", Persona::Ordinary.first_name()).await;
     assert_eq!(nora.link().await.status, 200);
     nora.pass_identity_page().await;
     app.until_held("ias.identity.verified", 1).await;

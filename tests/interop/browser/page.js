@@ -60,6 +60,10 @@ const steps = {
   async start() {
     const token = await fetch(`${api}/token?subject=person-in-a-browser`);
     known.token = (await token.json()).access_token;
+    const { notice } = await call("GET", "/v1/me/consent");
+    const consent = { noticeVersion: notice.version, noticeSha256: notice.sha256, scopes: ["pull"], locale: "en" };
+    await call("PUT", "/v1/me/consent", consent);
+    tell(`consented to notice ${notice.version}`);
     await call("PUT", "/v1/patient", PERSON);
     tell("linked to a patient");
     const session = await call("POST", "/v1/identity-sessions", { redirectUrl: BACK });

@@ -3,7 +3,7 @@
 import json
 import pathlib
 
-from expansion import BOUND, ORIGINS, REGION, STACK, Template, effective_policies
+from expansion import BOUND, NOTICE, ORIGINS, REGION, STACK, Template, effective_policies
 from graph import cycle, reached, references
 from limits import over_the_limits
 import retained
@@ -259,6 +259,8 @@ PRODUCTION = {"MetriportBaseUrl": "https://api.metriport.com"}
 REFUSED = [
     ({"DemographicsClaims": "", "AcceptUnboundDemographics": "false"}, "DemographicsClaims"),
     ({"DemographicsClaims": BOUND, "AcceptUnboundDemographics": "true"}, "Set one of them"),
+    *(({"ConsentKeptElsewhere": "false", name: ""}, "Name the notice") for name in NOTICE),
+    *(({"ConsentKeptElsewhere": "true", **dict.fromkeys(NOTICE, ""), name: NOTICE[name]}, "its own") for name in NOTICE),
     (PRODUCTION | {"RecordLinkHosts": "any-s3-bucket"}, "sandbox"),
     ({"MetriportBaseUrl": "https://metriport.example.com", "RecordLinkHosts": "any-s3-bucket"}, "sandbox"),
     ({"CreateUserPool": "false", "JwtIssuer": ""}, "JwtIssuer"),

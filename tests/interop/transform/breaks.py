@@ -201,6 +201,14 @@ def accept_unbound_demographics_by_default(written):
     written["template.yaml"]["Parameters"]["AcceptUnboundDemographics"]["Default"] = "true"
 
 
+def ask_for_no_consent_without_a_word(written):
+    del written["template.yaml"]["Rules"]["ConsentIsAskedOrKeptElsewhere"]
+
+
+def ask_for_consent_besides_the_app(written):
+    del written["template.yaml"]["Rules"]["ConsentIsNotContradicted"]
+
+
 def take_any_bucket_in_production(written):
     rule(written, "AnyBucketIsForTheSandbox")["Assertions"][0]["Assert"] = {"Fn::Not": [{"Fn::Equals": ["a", "b"]}]}
 
@@ -263,6 +271,7 @@ BROKEN = {
     "rules": ("bare", [
         accept_unbound_demographics_without_a_word, leave_bound_demographics_unbound,
         accept_unbound_demographics_by_default, take_any_bucket_in_production, take_any_bucket_by_default,
+        ask_for_no_consent_without_a_word, ask_for_consent_besides_the_app,
         refuse_every_deployment, let_two_issuers_stand, take_any_sign_in_without_a_word, take_any_sign_in_besides,
     ]),
     "stated_waivers": ("unbound", [state_no_waiver]),

@@ -25,6 +25,11 @@ PSEUDO = {
     "AWS::URLSuffix": "amazonaws.com",
 }
 ABSENT = object()
+NOTICE = {
+    "ConsentNoticeVersion": "2026-11",
+    "ConsentNoticeSha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "ConsentNoticeUrl": "https://app.example.com/notice",
+}
 BOUND = "firstName=given_name,lastName=family_name,dob=birthdate"
 REQUIRED = {
     "FacilityId": "01989f00-1111-7222-8333-444455556666",
@@ -34,6 +39,7 @@ REQUIRED = {
     "JwtIssuer": "https://issuer.example.com",
     "JwtAudience": "my-app",
     "RequiredAmr": "mfa",
+    **NOTICE,
 }
 CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/00000000-1111-2222-3333-444444444444"
 DOMAIN = {"DomainName": "health.example.com", "CertificateArn": CERTIFICATE}

@@ -28,9 +28,11 @@ pub(crate) struct VerifiedPerson {
 }
 
 impl VerifiedPerson {
-    /// Links the person of an app, passes the identity page, and waits until the identity is verified.
+    /// Gives the consent of the person of an app, links them, passes the identity page, and waits until the identity is
+    /// verified.
     pub(crate) async fn verify(app: App, demographics: &Value) -> Result<Self, String> {
         let browser = Browser::new().map_err(|error| error.to_string())?;
+        expect(200, || app.give_consent()).await?;
         expect(200, || app.put_patient(demographics)).await?;
         let session = expect(201, || app.open_identity_session(IDENTITY_RETURN)).await?;
         let page = session.text("/sessionUrl");

@@ -43,6 +43,10 @@ pub enum Choice {
 /// A person's request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum PersonRequest {
+    /// `PUT /v1/me/consent`.
+    Consent,
+    /// `DELETE /v1/me/consent`.
+    Withdraw,
     /// `PUT /v1/patient`, with the person's own demographics, changed ones, or another person's.
     Link(u8),
     /// `POST /v1/identity-sessions`.
@@ -186,11 +190,13 @@ pub enum Sabotage {
     OpenRecordsForgotten,
     /// The access log gets no entry.
     EntrySkipped,
+    /// Writes do not check the person's grant.
+    GrantUnchecked,
 }
 
 impl Sabotage {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::ClaimWithoutDueSeq,
         Self::DedupeDropped,
         Self::AmbiguousStartRepeated,
@@ -206,5 +212,6 @@ impl Sabotage {
         Self::ShareForgotten,
         Self::OpenRecordsForgotten,
         Self::EntrySkipped,
+        Self::GrantUnchecked,
     ];
 }

@@ -11,9 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::choice::{Choice, Ending, Fault, PersonRequest, Pull, WebhookArrival, Yield};
+use crate::functions::Job;
 use crate::io::{Body, Op};
 use crate::rules::Violation;
 use crate::schedule::{rest, unhurt, verify};
+use crate::task::Task;
 use crate::upstream::Call;
 use crate::world::World;
 use crate::{Outcome, Sabotage};
@@ -27,6 +29,8 @@ pub struct Bounds {
     pub ambiguous: u8,
     /// Webhooks that Metriport delivers again or fails to deliver.
     pub webhook_faults: u8,
+    /// Withdrawals of consent, between any two operations of the functions. No other function runs meanwhile.
+    pub withdrawals: u8,
     /// Moves of the clock while other choices are possible.
     pub clock: u8,
     /// Functions that run at once.
@@ -40,15 +44,23 @@ impl Bounds {
         crashes: 1,
         ambiguous: 1,
         webhook_faults: 0,
+        withdrawals: 0,
         clock: 0,
         functions: 1,
     };
-    /// The bounds of the command. A search with all these faults together would take too long. Each of the bounds has
-    /// one start without an answer, and also:
+    /// One withdrawal at any moment, and no fault.
+    pub const WITHDRAWAL: Self = Self {
+        crashes: 0,
+        ambiguous: 0,
+        withdrawals: 1,
+        ..Self::CRASH
+    };
+    /// The bounds of the command. A search with all these faults together would take too long. The last bound is
+    /// [`Bounds::WITHDRAWAL`]. Each of the others has one start without an answer, and also:
     /// - a crash and one webhook fault
     /// - two webhook faults
     /// - two functions, interleaved at every operation
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 4] = [
         Self {
             webhook_faults: 1,
             ..Self::CRASH
@@ -63,6 +75,7 @@ impl Bounds {
             functions: 2,
             ..Self::CRASH
         },
+        Self::WITHDRAWAL,
     ];
 }
 
@@ -97,8 +110,17 @@ struct Node {
 impl Node {
     fn fingerprint(&self) -> u128 {
         let left = self.left;
-        let spent = [left.crashes, left.ambiguous, left.webhook_faults, left.clock];
-        self.world.fingerprint() ^ (u128::from(u32::from_be_bytes(spent)) << 64)
+        let spent = [
+            left.crashes,
+            left.ambiguous,
+            left.webhook_faults,
+            left.withdrawals,
+            left.clock,
+            0,
+            0,
+            0,
+        ];
+        self.world.fingerprint() ^ (u128::from(u64::from_be_bytes(spent)) << 64)
     }
 }
 
@@ -184,6 +206,10 @@ fn options(node: &Node) -> Vec<(Choice, Bounds)> {
     let (world, left) = (&node.world, node.left);
     let mut options = Vec::new();
     let place = |index: usize| u8::try_from(index).unwrap_or(u8::MAX);
+    let withdraws = |task: &Task| matches!(task.job, Job::Withdraw { .. });
+    if let Some(index) = world.tasks.iter().position(withdraws) {
+        return vec![(Choice::Finish(place(index)), left)];
+    }
     for (index, task) in world.tasks.iter().enumerate() {
         let at = place(index);
         options.push((Choice::Step(at), left));
@@ -197,6 +223,11 @@ fn options(node: &Node) -> Vec<(Choice, Bounds)> {
             options.push((Choice::Fault(at, Fault::Lost), left));
             options.push((Choice::Fault(at, Fault::Unanswered), left));
         }
+    }
+    if left.withdrawals > 0 {
+        let withdrawals = left.withdrawals - 1;
+        let left = Bounds { withdrawals, ..left };
+        options.push((Choice::Ask(0, PersonRequest::Withdraw), left));
     }
     if world.tasks.len() < left.functions {
         received(world, left, &mut options);

@@ -37,6 +37,12 @@ pub(crate) enum Job {
     Fetch(FetchRecord),
     Process(Box<WebhookEvent>),
     Intake(Box<WebhookEvent>),
+    Consent {
+        person: u8,
+    },
+    Withdraw {
+        person: u8,
+    },
     Link {
         person: u8,
         demographics: u8,
@@ -74,7 +80,11 @@ impl Job {
             Self::Process(_) => 20,
             Self::Intake(_) => 5,
             Self::Reconcile => 59,
-            Self::Link { .. } | Self::OpenSession { .. } | Self::OpenChallenge { .. } => 29,
+            Self::Consent { .. }
+            | Self::Withdraw { .. }
+            | Self::Link { .. }
+            | Self::OpenSession { .. }
+            | Self::OpenChallenge { .. } => 29,
             Self::Pull { .. } | Self::AskRecord { .. } | Self::ReadRecord { .. } => 10,
         }
     }
@@ -94,6 +104,7 @@ impl Job {
             Self::Process(_) => "webhook-process",
             Self::Intake(_) => "webhook-intake",
             Self::Reconcile => "reconcile",
+            Self::Consent { .. } | Self::Withdraw { .. } => "account",
             Self::Link { .. } | Self::OpenSession { .. } => "identity-session",
             Self::OpenChallenge { .. } => "aal2-challenge",
             Self::Pull { .. } => "network-query",
@@ -111,6 +122,14 @@ pub(crate) async fn run(io: &Io, job: &Job) -> Result<&'static str, Error> {
         }
         Job::Process(event) => webhook_process::process::process(io, event).await,
         Job::Intake(event) => intake(io, event).await,
+        Job::Consent { person } => {
+            account::give::give(io, &ids::owner(*person), &ACTOR, people::consent()).await?;
+            Ok("consent given")
+        }
+        Job::Withdraw { person } => {
+            account::withdraw::withdraw(io, &ids::owner(*person), &ACTOR).await?;
+            Ok("consent withdrawn")
+        }
         Job::Link { person, demographics } => link(io, *person, *demographics).await,
         Job::OpenSession { person, mark } => {
             identity_session::open::open(io, &ids::owner(*person), &ACTOR, &people::redirect(), *mark).await?;

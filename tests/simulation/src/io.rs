@@ -21,7 +21,7 @@ use shared::store::StoreError;
 
 use crate::Sabotage;
 use crate::functions::Job;
-use crate::store::{Effect, Item, Key, Write};
+use crate::store::{Effect, Item, Key, Listing, Write};
 use crate::upstream::{Answer, Call, Content};
 
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -34,6 +34,7 @@ pub(crate) enum Body {
 #[derive(Debug, Clone)]
 pub(crate) enum Op {
     Get(Key),
+    List(Listing),
     Commit(Vec<Write>),
     Overdue(Time),
     Send(Body, Duration),
@@ -74,6 +75,7 @@ pub(crate) enum ShareAnswer {
 #[derive(Debug, Clone)]
 pub(crate) enum Reply {
     Item(Result<Option<Arc<Item>>, StoreError>),
+    Listed(Result<Vec<Arc<Item>>, StoreError>),
     Committed(Result<(), StoreError>),
     Overdue(Vec<Advance>),
     Sent(Result<(), QueueError>),
@@ -177,6 +179,13 @@ impl Io {
     pub(crate) async fn get(&self, key: Key) -> Stored<Option<Arc<Item>>> {
         match self.call(Op::Get(key)).await {
             Reply::Item(item) => item,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn list(&self, listing: Listing) -> Stored<Vec<Arc<Item>>> {
+        match self.call(Op::List(listing)).await {
+            Reply::Listed(items) => items,
             other => unreachable!("{other:?}"),
         }
     }

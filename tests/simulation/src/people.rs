@@ -7,6 +7,7 @@ use identity_session::patient::{CheckedDemographics, LinkSecrets};
 use serde_json::json;
 use shared::domain::budget::{Limits, PersonRules};
 use shared::domain::claims::ClaimRules;
+use shared::domain::consent::{ConsentRule, ConsentScope, GivenConsent, Notice};
 use shared::domain::patient::{FingerprintKey, PatientDetails};
 use shared::domain::{Demographics, DemographicsHash, ExternalId, FacilityId, RecordFolder, Time, Timing};
 use shared::metriport::RedirectUrl;
@@ -16,6 +17,22 @@ use uuid::Uuid;
 use crate::ids::opaque;
 
 pub(crate) const DAILY_QUOTA: u32 = 10_000;
+
+/// The notice to which the persons consent.
+pub(crate) static CONSENT_RULE: LazyLock<ConsentRule> = LazyLock::new(|| {
+    let notice = Notice::parse("1", &"0".repeat(64), "https://app.invalid/notice");
+    ConsentRule::Notice(notice.unwrap_or_else(|error| unreachable!("{error}")))
+});
+
+/// The consent to that notice.
+pub(crate) fn consent() -> GivenConsent {
+    GivenConsent {
+        scopes: [ConsentScope::Pull].into(),
+        notice_version: "1".to_owned(),
+        notice_sha256: "0".repeat(64),
+        locale: "en".to_owned(),
+    }
+}
 
 /// The key that hashes demographics and sessions, as in the functions.
 pub(crate) static OWNER_KEY: LazyLock<OwnerKey> = LazyLock::new(|| {

@@ -7,6 +7,7 @@ use rand::{Rng, RngExt};
 
 use crate::Sabotage;
 use crate::choice::{Choice, Ending, Fault, Pass, PersonRequest, Pull, WebhookArrival, Yield};
+use crate::ids;
 use crate::io::Op;
 use crate::rest::{Networks, bring_to_rest};
 use crate::rules::Violation;
@@ -38,6 +39,7 @@ pub(crate) fn begin(beginning: Beginning, sabotage: Option<Sabotage>, pace: Dura
 
 pub(crate) fn verify(world: &mut World, person: u8) {
     for step in [
+        Choice::Ask(person, PersonRequest::Consent),
         Choice::Ask(person, PersonRequest::Link(0)),
         Choice::Ask(person, PersonRequest::OpenSession),
         Choice::Page(0, Pass::Full),
@@ -157,6 +159,11 @@ fn one(rng: &mut impl Rng, world: &World) -> Choice {
                 .is_some_and(|challenges| !challenges.is_empty());
             // A person who has opened a challenge often pulls next.
             let pulls = challenged && rng.random_ratio(1, 2);
+            // A person who has withdrawn their consent often gives it again next.
+            let consented = world.store.root(&ids::owner(person)).consent.is_some();
+            if !consented && rng.random_ratio(3, 4) {
+                return Choice::Ask(person, PersonRequest::Consent);
+            }
             Choice::Ask(
                 person,
                 if pulls {
@@ -171,7 +178,8 @@ fn one(rng: &mut impl Rng, world: &World) -> Choice {
 
 fn draw_request(rng: &mut impl Rng) -> PersonRequest {
     match rng.random_range(0..100u8) {
-        0..10 => PersonRequest::Link(0),
+        0..9 => PersonRequest::Link(0),
+        9 => PersonRequest::Withdraw,
         10..12 => PersonRequest::Link(1),
         12 => PersonRequest::Link(2),
         13..30 => PersonRequest::OpenSession,

@@ -72,7 +72,7 @@ pub struct Failure {
 }
 
 /// Every event that a long enough simulation must contain.
-pub const EVENTS: [&str; 50] = [
+pub const EVENTS: [&str; 54] = [
     "a person asks",
     "message delivered",
     "message out of order",
@@ -104,6 +104,9 @@ pub const EVENTS: [&str; 50] = [
     "fourth record is refused",
     "equal record is requested",
     "link minted",
+    "consent given",
+    "consent withdrawn",
+    "request without consent is refused",
     "pull accepted",
     "pull expired by the clock",
     "run: start claimed",
@@ -119,6 +122,7 @@ pub const EVENTS: [&str; 50] = [
     "run: deadline passed",
     "run: record awaited",
     "run: record ended",
+    "run: consent withdrawn",
     "record: available",
     "record: empty",
     "record: failed",

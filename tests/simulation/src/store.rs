@@ -12,6 +12,7 @@ use shared::domain::challenge::ChallengeSlot;
 use shared::domain::identity::Identity;
 use shared::domain::log::Access;
 use shared::domain::patient::PatientSlot;
+use shared::domain::person_root::{Grant, PersonRoot};
 use shared::domain::pull::Pull;
 use shared::domain::record::{OpenRecords, Record};
 use shared::domain::replay::Replays;
@@ -25,6 +26,7 @@ use crate::Sabotage;
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) enum Key {
+    Root(OwnerId),
     Patient(OwnerId),
     Identity(OwnerId),
     Challenge(OwnerId),
@@ -46,6 +48,40 @@ pub(crate) enum Key {
     Log(OwnerId),
 }
 
+impl Key {
+    /// The person whose item the key names, if it names one.
+    pub(crate) const fn owner(&self) -> Option<&OwnerId> {
+        match self {
+            Self::Root(owner)
+            | Self::Patient(owner)
+            | Self::Identity(owner)
+            | Self::Challenge(owner)
+            | Self::Pull(owner, _)
+            | Self::Entry(owner, ..)
+            | Self::Record(owner, _)
+            | Self::OpenRecords(owner)
+            | Self::Shares(owner)
+            | Self::Log(owner) => Some(owner),
+            Self::PatientOwner(_)
+            | Self::OpenPull(_)
+            | Self::OpenConsolidated(_)
+            | Self::Session(_)
+            | Self::Mark(_)
+            | Self::Request(_)
+            | Self::Used(_)
+            | Self::Seen(_)
+            | Self::Replays => None,
+        }
+    }
+}
+
+/// Items of a person that one query reads.
+#[derive(Debug, Clone)]
+pub(crate) enum Listing {
+    Pulls(OwnerId),
+    Records(OwnerId),
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Lock {
     pub(crate) owner: OwnerId,
@@ -55,6 +91,7 @@ pub(crate) struct Lock {
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) enum Item {
+    Root(PersonRoot),
     Patient(PatientSlot),
     Identity(Identity),
     Challenge(ChallengeSlot),
@@ -83,6 +120,7 @@ macro_rules! typed {
 }
 
 typed! {
+    root -> Root: PersonRoot;
     patient -> Patient: PatientSlot;
     identity -> Identity: Identity;
     challenge -> Challenge: ChallengeSlot;
@@ -101,6 +139,7 @@ impl Item {
     /// The version that a write must name, if the item has one.
     pub(crate) const fn version(&self) -> Option<u64> {
         match self {
+            Self::Root(root) => Some(root.version),
             Self::Patient(slot) => Some(slot.version),
             Self::Identity(identity) => Some(identity.version),
             Self::Challenge(slot) => Some(slot.version),
@@ -133,6 +172,8 @@ pub(crate) enum Require {
     NobodyElses(OwnerId, Time),
     /// The item is a lock of this holder.
     Holder(Subject),
+    /// The item is a root whose grant holds.
+    Grant(Grant),
     /// Any state.
     Anything,
 }
@@ -206,6 +247,22 @@ impl Store {
         self.items.iter().map(|(key, item)| (key, item.as_ref()))
     }
 
+    /// The person's root; an empty one if nothing is stored.
+    pub(crate) fn root(&self, owner: &OwnerId) -> PersonRoot {
+        let item = self.get(&Key::Root(owner.clone()));
+        item.and_then(|item| item.root().cloned()).unwrap_or_default()
+    }
+
+    /// All pulls or all records of a person, newest first.
+    pub(crate) fn list(&self, listing: &Listing) -> Vec<Arc<Item>> {
+        let is_listed = |key: &Key| match (listing, key) {
+            (Listing::Pulls(owner), Key::Pull(of, _)) | (Listing::Records(owner), Key::Record(of, _)) => of == owner,
+            _ => false,
+        };
+        let listed = self.items.iter().rev().filter(|(key, _)| is_listed(key));
+        listed.map(|(_, item)| Arc::clone(item)).collect()
+    }
+
     pub(crate) fn pulls(&self) -> impl Iterator<Item = (&OwnerId, &Pull)> {
         self.iter().filter_map(|(key, item)| match (key, item) {
             (Key::Pull(owner, _), Item::Pull(pull)) => Some((owner, pull)),
@@ -242,6 +299,7 @@ impl Store {
                 _ => false,
             }),
             Require::Holder(holder) => there.is_some_and(|item| item.lock().is_some_and(|lock| lock.holder == *holder)),
+            Require::Grant(grant) => there.is_some_and(|item| item.root().is_some_and(|root| root.holds(*grant))),
             Require::Anything => true,
         }
     }

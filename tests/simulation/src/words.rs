@@ -8,7 +8,7 @@ use crate::choice::{Fault, WebhookArrival};
 use crate::functions::Job;
 use crate::ids::{person, pull_name, record_name};
 use crate::io::{Body, Op, put_of};
-use crate::store::{Effect, Item, Key, Write};
+use crate::store::{Effect, Item, Key, Listing, Write};
 use crate::upstream::Call;
 
 fn subject(subject: Subject) -> String {
@@ -50,6 +50,8 @@ pub(crate) fn job(job: &Job) -> String {
         Job::Advance(advance) => body(&Body::Advance(advance.clone())),
         Job::Fetch(fetch) => body(&Body::Fetch(fetch.clone())),
         Job::Process(event) | Job::Intake(event) => webhook(event),
+        Job::Consent { person } => format!("person {person} consents"),
+        Job::Withdraw { person } => format!("person {person} withdraws their consent"),
         Job::Link { person, demographics } => format!("person {person} links demographics {demographics}"),
         Job::OpenSession { person, .. } => format!("person {person} opens an identity session"),
         Job::OpenChallenge { person } => format!("person {person} opens a challenge"),
@@ -74,6 +76,7 @@ pub(crate) fn job(job: &Job) -> String {
 
 pub(crate) fn key(key: &Key) -> String {
     match key {
+        Key::Root(owner) => format!("root of person {}", person(owner)),
         Key::Patient(owner) => format!("patient of person {}", person(owner)),
         Key::Identity(owner) => format!("identity of person {}", person(owner)),
         Key::Challenge(owner) => format!("challenge of person {}", person(owner)),
@@ -106,6 +109,10 @@ fn write(write: &Write) -> String {
             let (state, version) = (record.state, record.version);
             format!("{key} = {state:?} (version {version}, dueSeq {})", record.due_seq)
         }
+        (_, Some(Item::Root(root))) => match &root.consent {
+            Some(_) => format!("{key}: grant {}", root.grant),
+            None => format!("{key}: no consent"),
+        },
         (_, Some(Item::Entry(entry))) => match &entry.event {
             Some(event) => format!("{key}: {event:?}"),
             None => format!("{key}: accepted"),
@@ -120,6 +127,8 @@ fn write(write: &Write) -> String {
 pub(crate) fn op(op: &Op, fault: Option<Fault>) -> String {
     let what = match op {
         Op::Get(of) => format!("reads {}", key(of)),
+        Op::List(Listing::Pulls(of)) => format!("lists the pulls of person {}", person(of)),
+        Op::List(Listing::Records(of)) => format!("lists the records of person {}", person(of)),
         Op::Commit(writes) => {
             let writes: Vec<String> = writes.iter().map(write).collect();
             format!("writes {}", writes.join("; "))

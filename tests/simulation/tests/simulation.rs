@@ -8,7 +8,7 @@ fn simulation_keeps_the_rules_and_reaches_every_event() {
     let report = simulate(Options::new(200_000, 20_261_122));
     assert!(report.failure.is_none(), "{}", report.outcome(true).lines.join("\n"));
     assert_eq!(report.missing(), Vec::<&str>::new());
-    for end in ["Completed", "Partial", "Failed", "Unconfirmed", "Expired"] {
+    for end in ["Completed", "Partial", "Failed", "Unconfirmed", "Expired", "Withdrawn"] {
         let rested = report.pulls.iter().filter(|(state, _)| state.ends_with(end));
         assert!(rested.count() > 0, "no pull ended {end}: {:?}", report.pulls);
     }
@@ -24,6 +24,13 @@ fn seed_gives_the_same_history() {
 #[test]
 fn small_configuration_keeps_the_rules_in_every_history() {
     let explored = explore(Bounds::CRASH, None);
+    assert!(explored.failure.is_none(), "{}", explored.outcome().lines.join("\n"));
+    assert!(explored.states > 5_000, "{} states", explored.states);
+}
+
+#[test]
+fn withdrawal_at_any_moment_keeps_the_rules() {
+    let explored = explore(Bounds::WITHDRAWAL, None);
     assert!(explored.failure.is_none(), "{}", explored.outcome().lines.join("\n"));
     assert!(explored.states > 5_000, "{} states", explored.states);
 }
@@ -57,6 +64,7 @@ const fn noticed_by(sabotage: Sabotage) -> (&'static [u8], usize) {
         Sabotage::AnyDeliveryTaken => (&[5], 45),
         Sabotage::ShareForgotten | Sabotage::OpenRecordsForgotten => (&[11], 45),
         Sabotage::EntrySkipped => (&[13], 45),
+        Sabotage::GrantUnchecked => (&[12], 45),
     }
 }
 

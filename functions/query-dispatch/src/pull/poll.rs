@@ -6,9 +6,10 @@ use shared::domain::pull::{Pull, PullEvent, QueryReport};
 use shared::domain::{OwnerId, Time};
 use shared::edge::budget::{CountCall, uncount_unsent};
 use shared::metriport::ReadNetworkQuery;
+use shared::store::ReadPull;
 
 use super::{SettlePull, write_pull_event};
-use crate::DispatchOutcome;
+use crate::{DispatchOutcome, STALE};
 
 pub(super) async fn poll(
     io: &(impl SettlePull + ReadNetworkQuery + CountCall),
@@ -27,6 +28,14 @@ pub(super) async fn poll(
         let until = midnight_after(now).min(pull.expires_at);
         return write_pull_event(io, owner, pull, None, &PullEvent::PollFailed { until }, now).await;
     }
+    // Read after the count, so that a withdrawal of consent before this moment prevents the call.
+    let unchanged = is_unchanged(io, owner, pull).await;
+    if !matches!(unchanged, Ok(true)) {
+        io.uncount_call(io.now()).await;
+    }
+    if !unchanged? {
+        return Ok(STALE);
+    }
     let answer = io.read_network_query(request).await;
     let event = match uncount_unsent(io, answer, io.now()).await {
         Ok(query) => PullEvent::Polled {
@@ -44,4 +53,9 @@ pub(super) async fn poll(
         }
     };
     write_pull_event(io, owner, pull, None, &event, now).await
+}
+
+async fn is_unchanged(io: &impl ReadPull, owner: &OwnerId, pull: &Pull) -> Result<bool, Error> {
+    let current = io.pull(owner, pull.id).await?;
+    Ok(current.is_some_and(|current| current.version == pull.version))
 }

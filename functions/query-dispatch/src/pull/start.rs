@@ -37,13 +37,20 @@ pub(super) async fn start(
     if let Some(event) = out_of_turn(io, pull, now).await? {
         return put_off(io, owner, pull, &slot, &event, now).await;
     }
-    // Written before the call, so that after a crash no process starts the query again.
+    // Written before the call, so that after a crash no process starts the query again, and only while the person's
+    // grant holds.
     let claimed = unless_moved_on(io, owner, pull, &slot, &PullEvent::StartClaimed, now).await;
     if !matches!(claimed, Ok(Some(_))) {
         // The turn has counted a call of the day, but the call is not made.
         io.uncount_call(io.now()).await;
     }
-    let Some(claimed) = claimed? else { return Ok(STALE) };
+    let claimed = match claimed {
+        Err(Error::Store(StoreError::GrantEnded)) => {
+            return write_pull_event(io, owner, pull, Some(&slot), &PullEvent::ConsentWithdrawn, now).await;
+        }
+        claimed => claimed?,
+    };
+    let Some(claimed) = claimed else { return Ok(STALE) };
     let answer = io.start_network_query(&call).await;
     let now = io.now();
     let answer = apply_limits(io, Budget::QueryStarts, answer, now).await;

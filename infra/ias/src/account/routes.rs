@@ -96,6 +96,7 @@ fn routes() -> Result<Vec<Route>, String> {
     let bindings = Bindings::new(REGION, sandbox_aws::ACCOUNT_ID, "ias")
         .with_parameter("FacilityId", "facility")
         .with_parameter("RedirectAllowlist", "https://app.example.test/back")
+        .with_parameter("ConsentKeptElsewhere", "true")
         .with_parameter("RecordLinkHosts", "bucket.s3.us-west-1.amazonaws.com");
     let stack = Stack::read(TEMPLATE, &bindings).map_err(|error| format!("the template: {error}"))?;
     Ok(stack

@@ -103,15 +103,28 @@ impl Puller {
     pub(crate) async fn identity_unless_verified(&mut self, demographics: &Value) -> Result<(), String> {
         let begun = Instant::now();
         let identity = expect(self.app.identity().await, 200, "GET /v1/identity")?;
-        if identity.text("/status") == "verified" {
+        if identity.text("/next/action") == "open_challenge" {
             self.step(1, "Identity", "verified already".to_owned(), begun);
             return Ok(());
         }
         self.identity(demographics).await
     }
 
+    /// Before step 1: consents to the notice in force, unless the person has done so.
+    async fn consent(&mut self) -> Result<(), String> {
+        let begun = Instant::now();
+        let reply = expect(self.app.give_consent().await, 200, "PUT /v1/me/consent")?;
+        let what = match reply.text("/notice/version") {
+            version if version.is_empty() => "kept by the app".to_owned(),
+            version => format!("to notice {version}, {}", reply.text("/notice/url")),
+        };
+        self.step(0, "Consent", what, begun);
+        Ok(())
+    }
+
     /// Step 1: proves the person's identity.
     pub(super) async fn identity(&mut self, demographics: &Value) -> Result<(), String> {
+        self.consent().await?;
         let begun = Instant::now();
         expect(self.app.put_patient(demographics).await, 200, "PUT /v1/patient")?;
         let return_to = &self.returns.identity;

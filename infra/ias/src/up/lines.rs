@@ -60,7 +60,9 @@ fn setup(base: &str, token: &str) -> String {
         r#"export API={base}
 export TOKEN={token}
 field() {{ sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p"; }}
-call() {{ curl -sS -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' "$@"; }}"#
+call() {{ curl -sS -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' "$@"; }}
+notice() {{ call "$API/v1/me/consent" | field "$1"; }}
+consent() {{ call -X PUT "$API/v1/me/consent" -d "{{\"noticeVersion\":\"$(notice version)\",\"noticeSha256\":\"$(notice sha256)\",\"scopes\":[\"pull\",\"keep\"],\"locale\":\"en\"}}"; }}"#
     )
 }
 
@@ -77,7 +79,9 @@ fn identity(pages: bool) -> String {
         ),
     };
     format!(
-        r#"echo '1 Identity: link the person to a patient, prove who they are (IAL2), wait for the confirmation'
+        r#"echo '0 Consent: to the notice in force'
+consent; echo
+echo '1 Identity: link the person to a patient, prove who they are (IAL2), wait for the confirmation'
 call -X PUT "$API/v1/patient" -d '{person}'; echo
 SESSION=$(call -X POST "$API/v1/identity-sessions" -d '{{"redirectUrl":"{IDENTITY_RETURN}"}}'); printf '%s\n' "$SESSION"
 {visit}
@@ -146,6 +150,7 @@ fn another(bound: bool) -> String {
     format!(
         r#"echo 'Another person: their own token and patient; then continue as above'
 TOKEN=$(curl -sS "$API/token?subject=somebody-else{claims}" | field access_token)
+consent; echo
 call -X PUT "$API/v1/patient" -d '{person}'; echo"#
     )
 }

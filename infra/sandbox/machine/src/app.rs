@@ -4,6 +4,8 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::{Value, json};
 
+const CONSENT: &str = "/v1/me/consent";
+
 /// One person's app. Cheap to clone.
 #[derive(Clone)]
 pub struct App {
@@ -92,6 +94,12 @@ impl QueryAsk {
     }
 }
 
+/// A consent to this notice.
+#[must_use]
+pub fn consent(notice_version: &str, notice_sha256: &str, scopes: &[&str]) -> Value {
+    json!({ "noticeVersion": notice_version, "noticeSha256": notice_sha256, "scopes": scopes, "locale": "en" })
+}
+
 impl App {
     /// Creates an app that calls `base_url` with a token.
     ///
@@ -150,6 +158,36 @@ impl App {
     /// A request without a token.
     pub fn anonymous(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.http.request(method, format!("{}{path}", self.base_url))
+    }
+
+    /// Consents to the notice in force with all scopes, if the person has not done so. Returns the last answer: of `GET
+    /// /v1/me/consent` or of `PUT /v1/me/consent`.
+    ///
+    /// # Errors
+    /// Fails if the API does not answer.
+    pub async fn give_consent(&self) -> Result<Reply, NoReply> {
+        let stored = self.get(CONSENT).await?;
+        if stored.text("/next/action") != "give_consent" {
+            return Ok(stored);
+        }
+        let [version, sha256] = ["/notice/version", "/notice/sha256"].map(|pointer| stored.text(pointer));
+        self.put_consent(&consent(&version, &sha256, &["pull", "keep"])).await
+    }
+
+    /// `PUT /v1/me/consent`.
+    ///
+    /// # Errors
+    /// Fails if the API does not answer.
+    pub async fn put_consent(&self, body: &Value) -> Result<Reply, NoReply> {
+        self.send(Method::PUT, CONSENT, Some(body)).await
+    }
+
+    /// `DELETE /v1/me/consent`.
+    ///
+    /// # Errors
+    /// Fails if the API does not answer.
+    pub async fn withdraw_consent(&self) -> Result<Reply, NoReply> {
+        self.send(Method::DELETE, CONSENT, None).await
     }
 
     /// `PUT /v1/patient`.

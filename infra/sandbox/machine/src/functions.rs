@@ -9,7 +9,7 @@ use sandbox_host::Runner;
 use shared::config::Env;
 
 /// Every function, by the name of its binary.
-pub const FUNCTION_NAMES: [&str; 9] = [
+pub const FUNCTION_NAMES: [&str; 10] = [
     "identity-session",
     "webhook-intake",
     "webhook-process",
@@ -18,6 +18,7 @@ pub const FUNCTION_NAMES: [&str; 9] = [
     "query-dispatch",
     "record-fetch",
     "record-read",
+    "account",
     "reconcile",
 ];
 
@@ -65,6 +66,7 @@ async fn serve(name: &str, env: Env) -> Result<(), Error> {
         "query-dispatch" => query_dispatch::serve(env).await,
         "record-fetch" => record_fetch::serve(env).await,
         "record-read" => record_read::serve(env).await,
+        "account" => account::serve(env).await,
         "reconcile" => reconcile::serve(env).await,
         _ => Err(format!("there is no function {name}").into()),
     }

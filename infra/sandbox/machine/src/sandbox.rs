@@ -24,6 +24,14 @@ pub const IDENTITY_RETURN: &str = "https://app.example.test/ias/identity/return"
 /// URL of the app's page to which the AAL2 page returns.
 pub const AAL2_RETURN: &str = "https://app.example.test/ias/aal2/return";
 
+/// Version, SHA-256 and URL of the notice to which the sandbox's persons consent. The hash is that of the line "A
+/// notice for the invented persons of the sandbox."
+pub const NOTICE: [&str; 3] = [
+    "sandbox-1",
+    "4034111d9c49eaf420eefb1aa756e0d924dce20495017316c291dcbea1f305cb",
+    "https://app.example.test/notice",
+];
+
 /// The API's path for webhooks.
 pub const WEBHOOK_PATH: &str = "/v1/webhooks/metriport";
 
@@ -77,6 +85,8 @@ pub struct SandboxOptions {
     /// Apply the API's throttles from the template, with seconds that `time_scale` shortens. `false` lets a test send
     /// more requests than the throttles admit.
     pub throttled: bool,
+    /// Version, SHA-256 and URL of the notice to which persons consent; `None` leaves consent to the app.
+    pub notice: Option<[String; 3]>,
     /// Observes every call to AWS.
     pub observer: Option<sandbox_aws::Observer>,
     /// Receives the weight of every call to AWS.
@@ -112,6 +122,7 @@ impl SandboxOptions {
             bind_demographics: false,
             person_shares: true,
             throttled: true,
+            notice: Some(NOTICE.map(str::to_owned)),
             observer: None,
             meter: None,
             log: Arc::new(|_| {}),
@@ -221,6 +232,7 @@ impl Sandbox {
             daily_quota,
             bind_demographics: options.bind_demographics,
             person_shares: options.person_shares,
+            notice: options.notice.as_ref(),
             link_host: stand_in.base_url().trim_start_matches("http://").to_owned(),
         });
         let mut stack = Stack::read(stack::TEMPLATE, &bindings)?;

@@ -29,6 +29,7 @@ pub(crate) struct Parameters<'a> {
     pub(crate) daily_quota: Option<u32>,
     pub(crate) bind_demographics: bool,
     pub(crate) person_shares: bool,
+    pub(crate) notice: Option<&'a [String; 3]>,
     pub(crate) link_host: String,
 }
 
@@ -72,6 +73,13 @@ pub(crate) fn bindings(parameters: &Parameters<'_>) -> Bindings {
         false => bindings
             .with_parameter("PersonBurst", "100")
             .with_parameter("PersonSharePercent", "100"),
+    };
+    let bindings = match parameters.notice {
+        Some([version, sha256, url]) => bindings
+            .with_parameter("ConsentNoticeVersion", version)
+            .with_parameter("ConsentNoticeSha256", sha256)
+            .with_parameter("ConsentNoticeUrl", url),
+        None => bindings.with_parameter("ConsentKeptElsewhere", "true"),
     };
     // By default, the sandbox's tokens have no claims about the person, so demographics cannot be bound to them.
     let claims = match parameters.bind_demographics {

@@ -193,6 +193,34 @@ fn event_without_session_is_unbound_after_other_demographics() {
     assert_eq!(identity.verify(&marked("mark-2"), T).1, IdentityVerdict::Bound);
 }
 
+/// The person passes the page of a dropped session, whose event names only the patient. A session for other
+/// demographics is open when the event comes.
+#[test]
+fn event_of_a_dropped_session_never_binds() {
+    assert_eq!(Identity::default().drop_sessions(), None);
+    let other = OpenSession {
+        demographics: hash(2),
+        ..session(3)
+    };
+    let dropped = Identity::default().open(session(1)).open(session(2));
+    let dropped = dropped.drop_sessions().unwrap();
+    for (identity, unnamed) in [
+        (dropped.clone(), IdentityVerdict::Superseded),
+        (dropped.open(other), IdentityVerdict::Unbound),
+    ] {
+        let verdict = |event| identity.clone().verify(&event, T).1;
+        assert_eq!(
+            verdict(make_verification(Some(1), Some(1), 7)),
+            IdentityVerdict::Superseded
+        );
+        assert_eq!(
+            verdict(make_verification(Some(2), Some(1), 7)),
+            IdentityVerdict::Superseded
+        );
+        assert_eq!(verdict(make_verification(None, Some(1), 7)), unnamed);
+    }
+}
+
 #[test]
 fn event_with_contradicting_mark_and_session_never_binds() {
     let both = || Identity::default().open(session(1)).open(session(2));

@@ -30,6 +30,7 @@ impl Draft {
             binds: None,
             frees_session: false,
             unlocks: false,
+            calls: false,
             started: false,
             ended: None,
         };
@@ -46,7 +47,7 @@ impl Draft {
     }
 
     fn take(&mut self, event: &PullEvent) {
-        use PullState::{Consolidating, Expired, Queued, Running, Starting};
+        use PullState::{Consolidating, Expired, Queued, Running, Starting, Withdrawn};
         let state = self.change.pull.state;
         match (state, event) {
             (Queued, PullEvent::StartClaimed) => self.claim(),
@@ -79,6 +80,7 @@ impl Draft {
             (Starting, PullEvent::StartStayedUnknown) => self.give_up_start(),
             // The answer may come after a webhook that proved the start.
             (Starting | Running, PullEvent::Started { request, report }) => self.started(request, report),
+            (Withdrawn, PullEvent::Started { request, report }) => self.started_too_late(request, report),
             (
                 Queued | Starting | Running | Expired,
                 PullEvent::SourceReported {
@@ -106,6 +108,9 @@ impl Draft {
             (Running, PullEvent::DeadlinePassed) => self.deadline(),
             (Consolidating, PullEvent::RecordAwaited { until }) => self.not_yet(*until),
             (Consolidating, PullEvent::RecordEnded { available }) => self.record_ended(*available),
+            (Queued | Starting | Running | Consolidating | Expired, PullEvent::ConsentWithdrawn) => {
+                self.end(Withdrawn, None);
+            }
             // The event came out of order.
             _ => {}
         }
@@ -140,6 +145,7 @@ impl Draft {
     fn claim(&mut self) {
         let until = self.now.plus(self.timing.ambiguous_wait());
         self.pull().state = PullState::Starting;
+        self.change.calls = true;
         self.due(until);
     }
 
@@ -180,13 +186,33 @@ impl Draft {
         self.settle(ended);
     }
 
-    /// Notes that Metriport works on the query: an answer of Metriport or a webhook has proved the start.
-    fn begin(&mut self, request: Option<&UpstreamRequestId>) {
-        let (now, timing) = (self.now, self.timing);
+    /// Notes a start that was claimed before the person withdrew their consent, and its sources. The pull stays
+    /// withdrawn.
+    fn started_too_late(&mut self, request: &UpstreamRequestId, report: &QueryReport) {
+        let now = self.now;
+        if self.change.pull.request.as_ref().is_some_and(|known| known != request) {
+            return;
+        }
+        self.learn(Some(request));
+        if self.change.pull.started_at.is_none() {
+            self.pull().started_at = Some(now);
+            self.change.started = true;
+        }
+        self.report(report);
+    }
+
+    /// Notes Metriport's id of the query, if none is known.
+    fn learn(&mut self, request: Option<&UpstreamRequestId>) {
         if self.change.pull.request.is_none() {
             self.change.binds = request.cloned();
             self.pull().request = request.cloned();
         }
+    }
+
+    /// Notes that Metriport works on the query: an answer of Metriport or a webhook has proved the start.
+    fn begin(&mut self, request: Option<&UpstreamRequestId>) {
+        let (now, timing) = (self.now, self.timing);
+        self.learn(request);
         if matches!(self.change.pull.state, PullState::Queued | PullState::Starting) {
             let pull = self.pull();
             pull.state = PullState::Running;
@@ -228,9 +254,14 @@ impl Draft {
     /// the status may leave out a source that could not start (docs.metriport.com, page `network/start-network-query`).
     fn report(&mut self, report: &QueryReport) -> bool {
         let now = self.now;
+        let has_ended = self.change.pull.state.is_terminal();
         let sources = &mut self.pull().sources;
         for kind in SourceKind::ALL {
             let has_failed = sources.status(kind) == Some(SourceStatus::Failed);
+            // A failed source of an ended pull stays failed.
+            if has_failed && has_ended {
+                continue;
+            }
             let by_all = report.overall.filter(|_| !has_failed).map(|outcome| (outcome, None));
             if let Some((outcome, http_status)) = report.ending(kind).or(by_all) {
                 sources.advance(kind, outcome.into(), now, http_status);

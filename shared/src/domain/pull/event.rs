@@ -68,6 +68,8 @@ pub enum PullEvent {
         /// Whether it is available or empty.
         available: bool,
     },
+    /// The person withdrew their consent. The withdrawal itself removes the AAL2 session.
+    ConsentWithdrawn,
 }
 
 /// Why a start is tried again.

@@ -12,10 +12,11 @@ fn request(n: u8) -> UpstreamRequestId {
 fn spare(n: u8) -> RecordId {
     RecordId::parse(&format!("0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c{n:02x}")).unwrap()
 }
-fn accepted(kinds: &[SourceKind]) -> Pull {
+pub(in crate::domain) fn accepted(kinds: &[SourceKind]) -> Pull {
     let new = NewPull {
         id: PullId::parse(RUN).unwrap(),
         patient: PatientId::parse("p1").unwrap(),
+        grant: Grant::of(1),
         sources: Sources::pending(kinds.iter().copied()).unwrap(),
     };
     Pull::accept(new, T0, Timing::default())
@@ -31,7 +32,7 @@ fn at(pull: &Pull, event: PullEvent, now: Time) -> Pull {
 fn apply(pull: &Pull, event: &PullEvent, spare: RecordId) -> Option<Change> {
     pull.apply(event, T0, Timing::default(), spare)
 }
-fn started(pull: &Pull) -> Pull {
+pub(in crate::domain) fn started(pull: &Pull) -> Pull {
     let pull = after(pull, PullEvent::StartClaimed);
     after(
         &pull,
@@ -93,6 +94,35 @@ fn each_start_and_end_of_a_pull_is_one_access() {
     assert_eq!(none, []);
     let again = accesses(&pull, PullEvent::RecordEnded { available: true }).0;
     assert_eq!(again, [ended(PullState::Completed)]);
+}
+
+#[test]
+fn start_answered_after_the_withdrawal_is_noted() {
+    let claim = apply(&accepted(&SourceKind::ALL), &PullEvent::StartClaimed, spare(1)).unwrap();
+    assert!(claim.calls);
+    let withdrawn = apply(&claim.pull, &PullEvent::ConsentWithdrawn, spare(1)).unwrap();
+    // The withdrawal writes the challenge itself.
+    assert!(withdrawn.unlocks && !withdrawn.frees_session && !withdrawn.calls);
+    assert_eq!(withdrawn.ended, Some(PullState::Withdrawn));
+    let answer = PullEvent::Started {
+        request: request(1),
+        report: QueryReport::default(),
+    };
+    let noted = apply(&withdrawn.pull, &answer, spare(1)).unwrap();
+    assert_eq!(noted.binds, Some(request(1)));
+    assert_eq!(noted.accesses().collect::<Vec<_>>(), [(Access::PullStarted, None)]);
+    assert_eq!(
+        (noted.pull.state, noted.pull.started_at),
+        (PullState::Withdrawn, Some(T0))
+    );
+    assert_eq!(apply(&noted.pull, &answer, spare(1)), None);
+    let late = reported(SourceKind::Lab, SourceOutcome::Completed);
+    let late = apply(&noted.pull, &late, spare(1)).unwrap().pull;
+    assert_eq!(late.sources.status(SourceKind::Lab), Some(SourceStatus::Completed));
+    assert_eq!(
+        (late.state, late.step(late.expires_at)),
+        (PullState::Withdrawn, Step::Nothing)
+    );
 }
 
 #[test]
@@ -434,6 +464,7 @@ fn any_event() -> impl Strategy<Value = PullEvent> {
         Just(PullEvent::DeadlinePassed),
         Just(PullEvent::RecordAwaited { until: T0 }),
         any::<bool>().prop_map(|available| PullEvent::RecordEnded { available }),
+        Just(PullEvent::ConsentWithdrawn),
     ]
 }
 
@@ -449,6 +480,7 @@ fn state_codes_equal_the_stored_form() {
         PullState::Failed,
         PullState::Unconfirmed,
         PullState::Expired,
+        PullState::Withdrawn,
     ] {
         assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
     }
@@ -461,7 +493,11 @@ fn rank(state: PullState) -> u8 {
         PullState::Running => 2,
         PullState::Expired => 3,
         PullState::Consolidating => 4,
-        PullState::Completed | PullState::Partial | PullState::Failed | PullState::Unconfirmed => 5,
+        PullState::Completed
+        | PullState::Partial
+        | PullState::Failed
+        | PullState::Unconfirmed
+        | PullState::Withdrawn => 5,
     }
 }
 
@@ -514,6 +550,27 @@ proptest! {
         prop_assert!(started_effect <= 1);
         prop_assert_eq!(starts, u32::from(pull.started_at.is_some()));
         prop_assert_eq!(ends, u32::from(pull.state.is_terminal()));
+    }
+
+    /// A withdrawn pull notes a start that was claimed before, and reports of sources. It never makes a record, and
+    /// nothing is due.
+    #[test]
+    fn withdrawn_pull_keeps_its_state_under_any_event(
+        before in prop::collection::vec(any_event(), 0..10),
+        events in prop::collection::vec(any_event(), 0..20),
+    ) {
+        let pull = before.into_iter().fold(accepted(&SourceKind::ALL), |pull, event| after(&pull, event));
+        let mut pull = after(&pull, PullEvent::ConsentWithdrawn);
+        prop_assert!(pull.state.is_terminal());
+        for event in events {
+            let Some(change) = apply(&pull, &event, spare(1)) else { continue };
+            let next = &change.pull;
+            prop_assert_eq!((next.state, next.due_at, next.due_seq), (pull.state, None, pull.due_seq));
+            prop_assert_eq!((next.ended_at, next.reason), (pull.ended_at, pull.reason));
+            prop_assert!(change.record.is_none() && change.ended.is_none() && !change.calls);
+            prop_assert!(!change.frees_session && !change.unlocks);
+            pull = change.pull;
+        }
     }
 
     /// A timeline keeps the events that changed the pull, with their times and records. A replay of them gives the

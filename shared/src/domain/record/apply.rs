@@ -28,13 +28,19 @@ impl Record {
         let binds = next.request.clone().filter(|request| known.as_ref() != Some(request));
         let (held, holds) = (self.state.holds_lock(), next.state.holds_lock());
         // The last query may still run. The lock is therefore not released, but expires later.
-        let lapses = *event == RecordEvent::DeadlinePassed
-            && matches!(self.state, RecordState::Starting | RecordState::Processing);
+        let may_run = matches!(self.state, RecordState::Starting | RecordState::Processing);
+        let ends = matches!(event, RecordEvent::DeadlinePassed | RecordEvent::ConsentWithdrawn);
+        let withdrawn = *event == RecordEvent::ConsentWithdrawn;
         Some(RecordChange {
             record: next,
             binds,
             locks: !held && holds,
-            unlocks: held && !holds && !lapses,
+            unlocks: held && !holds && !(ends && may_run),
+            shortens: (withdrawn && may_run).then(|| self.query_until(now, timing)),
+            calls: matches!(
+                event,
+                RecordEvent::Claimed | RecordEvent::Repeated | RecordEvent::FetchClaimed
+            ),
         })
     }
 
@@ -84,6 +90,9 @@ impl Record {
             (Waiting | Starting | Processing | Offered | Fetching, RecordEvent::DeadlinePassed) => {
                 self.fail(RecordReason::Expired);
             }
+            (Waiting | Starting | Processing | Offered | Fetching, RecordEvent::ConsentWithdrawn) => {
+                self.fail(RecordReason::ConsentWithdrawn);
+            }
             _ => {}
         }
     }
@@ -94,6 +103,13 @@ impl Record {
         let attempting = matches!(self.state, RecordState::Starting | RecordState::Processing);
         let attempt = self.attempt_until.filter(|_| attempting);
         attempt.map_or(self.expires_at, |until| until.min(self.expires_at))
+    }
+
+    /// Until when a consolidated query of this record may run: a start may be on its way, and may begin another query.
+    fn query_until(&self, now: Time, timing: Timing) -> Time {
+        let latest = now.plus(timing.consolidated_life());
+        let until = self.attempt_until.filter(|_| self.state == RecordState::Processing);
+        until.unwrap_or(latest).min(self.lock_until(timing))
     }
 
     fn claim(&mut self, now: Time, timing: Timing) {

@@ -23,6 +23,7 @@ pub(in crate::domain) fn make_record() -> Record {
         pull: None,
         phase: RecordPhase::Asked,
         patient: patient(1),
+        grant: Grant::of(1),
         query,
     };
     Record::ask(new, T0, Timing::default())
@@ -75,7 +76,7 @@ fn ordinary_record_takes_and_releases_the_lock() {
 }
 
 /// A record whose query has begun and has a known id.
-pub(super) fn processing() -> Record {
+pub(in crate::domain) fn processing() -> Record {
     after(
         &after(&make_record(), RecordEvent::Claimed),
         RecordEvent::Started(request(1)),
@@ -237,6 +238,55 @@ fn expired_record_with_a_running_query_lets_the_lock_expire() {
 }
 
 #[test]
+fn withdrawn_record_leaves_the_lock_to_its_running_query() {
+    let withdrawn = RecordEvent::ConsentWithdrawn;
+    let offered = after(
+        &processing(),
+        RecordEvent::Delivered(RecordDelivery::Link, Some(request(1))),
+    );
+    let query_end = processing().attempt_until;
+    for (record, unlocks, shortens) in [
+        (make_record(), false, None),
+        (processing(), false, query_end),
+        (looking(), false, Some(T0.plus(Timing::default().consolidated_life()))),
+        (offered.clone(), true, None),
+        (after(&offered, RecordEvent::FetchClaimed), true, None),
+    ] {
+        let change = record.apply(&withdrawn, T0, Timing::default()).unwrap();
+        assert_eq!(
+            (change.unlocks, change.shortens),
+            (unlocks, shortens),
+            "{:?}",
+            record.state
+        );
+        let reason = Some(RecordReason::ConsentWithdrawn);
+        assert_eq!(
+            (change.record.state, change.record.reason),
+            (RecordState::Failed, reason)
+        );
+        for late in [
+            RecordEvent::Started(request(1)),
+            RecordEvent::Stored(object()),
+            withdrawn.clone(),
+        ] {
+            assert_eq!(change.record.apply(&late, T0, Timing::default()), None);
+        }
+    }
+    assert!(query_end.is_some_and(|end| end < processing().lock_until(Timing::default())));
+}
+
+#[test]
+fn only_starts_and_transfers_need_the_grant() {
+    let claim = make_record().apply(&RecordEvent::Claimed, T0, Timing::default());
+    let repeat = processing().apply(&RecordEvent::Repeated, T0, Timing::default());
+    let delivered = RecordEvent::Delivered(RecordDelivery::Link, Some(request(1)));
+    let fetch = after(&processing(), delivered).apply(&RecordEvent::FetchClaimed, T0, Timing::default());
+    assert!([claim, repeat, fetch].into_iter().all(|change| change.unwrap().calls));
+    let over = processing().apply(&RecordEvent::AttemptOver, T0, Timing::default());
+    assert!(!over.unwrap().calls);
+}
+
+#[test]
 fn record_deferred_for_a_place_releases_lock_and_attempt() {
     let (claimed, later) = (
         after(&make_record(), RecordEvent::Claimed),
@@ -386,6 +436,7 @@ fn any_event() -> impl Strategy<Value = RecordEvent> {
         Just(RecordEvent::FetchRefused(RecordReason::NotABundle)),
         Just(RecordEvent::Stored(object())),
         Just(RecordEvent::DeadlinePassed),
+        Just(RecordEvent::ConsentWithdrawn),
     ]
 }
 
@@ -405,7 +456,10 @@ proptest! {
             prop_assert!(!(change.locks && change.unlocks));
             locked = (locked || change.locks) && !change.unlocks;
             let may_run = matches!(record.state, RecordState::Starting | RecordState::Processing);
-            let lapses = event == RecordEvent::DeadlinePassed && may_run;
+            let ends = matches!(event, RecordEvent::DeadlinePassed | RecordEvent::ConsentWithdrawn);
+            let lapses = ends && may_run;
+            let withdrawn = event == RecordEvent::ConsentWithdrawn;
+            prop_assert_eq!(change.shortens.is_some(), withdrawn && may_run);
             prop_assert!(locked == change.record.state.holds_lock() || lapses);
             prop_assert!(change.record.attempts <= ATTEMPTS_MAX);
             prop_assert_eq!(change.record.object.is_some(), change.record.state == RecordState::Available);

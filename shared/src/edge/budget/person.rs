@@ -51,8 +51,8 @@ port! {
         /// transaction. Call this before the link is made. Returns the state of the person's share.
         ///
         /// # Errors
-        /// Fails with `too_many_requests` and `Retry-After` if the share is used up. It also fails if the shares have
-        /// changed since they were read, if the entry is not new, or if the table fails.
+        /// Fails with `too_many_requests` and `Retry-After` if the share is used up. It also fails if the shares or the
+        /// root have changed since they were read, if the entry is not new, or if the table fails.
         async fn write_mint(&self, owner: &OwnerId, mint: Mint<'_>, read: &PersonShares) -> Result<Allowance, Error>;
     }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::domain::RecordId;
 use crate::domain::budget::Allowance;
+use crate::domain::consent::Notice;
 use crate::domain::input::FieldError;
 
 /// A refusal.
@@ -23,6 +24,8 @@ pub struct Problem {
     pub rate_limit: Option<Allowance>,
     /// The requirements for the next token, if the token was refused.
     pub sign_in: Option<Box<SignIn>>,
+    /// The notice in force, if the person has not consented to it.
+    pub notice: Option<Box<Notice>>,
 }
 
 /// Requirements for the app's next token: parameters of the authorization request (OpenID Connect Core 1.0, section
@@ -55,6 +58,7 @@ impl Problem {
             retry_after_secs: None,
             rate_limit: None,
             sign_in: None,
+            notice: None,
         }
     }
 
@@ -95,6 +99,13 @@ impl Problem {
         self
     }
 
+    /// Adds the notice in force.
+    #[must_use]
+    pub fn notice(mut self, notice: &Notice) -> Self {
+        self.notice = Some(Box::new(notice.clone()));
+        self
+    }
+
     /// `WWW-Authenticate` for a refused token. It follows RFC 9470, section 3, if the sign-in is too old or too weak,
     /// and RFC 6750, section 3.1, if the scope is missing. API Gateway may rename the header, so the body has the same
     /// content.
@@ -132,6 +143,7 @@ impl Problem {
             next: NextBody {
                 next: self.code.next(),
                 sign_in: self.sign_in.as_deref(),
+                notice: self.notice.as_deref(),
             },
         }
     }
@@ -158,6 +170,8 @@ struct NextBody<'a> {
     next: Next,
     #[serde(flatten)]
     sign_in: Option<&'a SignIn>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<&'a Notice>,
 }
 
 /// The caller's next action: a word from a closed list, and the request to send, if there is one.
@@ -189,6 +203,8 @@ impl Next {
     pub const WAIT: Self = Self::from_action("wait");
     /// No action.
     pub const NONE: Self = Self::from_action("none");
+    /// Show the person the notice, and send their consent to it.
+    pub const GIVE_CONSENT: Self = Self::request("give_consent", "PUT", "/v1/me/consent");
     /// Send the person's demographics.
     pub const PUT_PATIENT: Self = Self::request("put_patient", "PUT", "/v1/patient");
     /// Let the person prove who they are.
@@ -292,6 +308,12 @@ codes! {
     /// The sign-in is too long ago, or was not strong enough.
     ReauthenticationRequired "reauthentication_required" 401
         "The person must sign in again; next lists what the new token must show." SIGN_IN;
+    /// The person has not consented to the notice in force.
+    ConsentRequired "consent_required" 403 "No consent of the person to the notice in force covers this request." GIVE_CONSENT;
+    /// The consent names another notice.
+    NoticeNotInForce "notice_not_in_force" 409 "The consent names a notice that is not in force." GIVE_CONSENT;
+    /// The app keeps consents.
+    ConsentKeptElsewhere "consent_kept_elsewhere" 409 "This deployment stores no consent; the app keeps it." NONE;
     /// The demographics differ from the token's claims.
     DemographicsMismatch "demographics_mismatch" 403
         "The demographics differ from the claims of the token." FIX_REQUEST;

@@ -17,7 +17,7 @@ use crate::chance::Chance;
 use crate::mutate;
 use crate::run::{Class, Entry};
 use crate::world::events::{self, Call, KEY_HEADER, put, put_encoded};
-use crate::world::people::{FIRST, OFFERED};
+use crate::world::people::{FIRST, OFFERED, STRANGER};
 use crate::world::webhooks::{every_kind, sign};
 use crate::world::{Failed, World};
 
@@ -27,6 +27,7 @@ enum Function {
     Aal2(aal2_challenge::Deps),
     Query(network_query::Deps),
     Read(record_read::Deps),
+    Account(account::Deps),
 }
 
 /// A function behind API Gateway.
@@ -42,12 +43,13 @@ pub struct Http {
 const CLAIMS: [&str; 5] = ["", " ", "\0", "a\u{202e}b", "fuzz-person-1 "];
 
 /// The functions, by name.
-pub const NAMES: [&str; 5] = [
+pub const NAMES: [&str; 6] = [
     "identity-session",
     "webhook-intake",
     "aal2-challenge",
     "network-query",
     "record-read",
+    "account",
 ];
 
 impl Http {
@@ -79,6 +81,10 @@ impl Http {
                 Function::Query(runtime.block_on(network_query::Deps::read(&init))?),
                 Call::of_network_query(&world.pull),
             ),
+            "account" => (
+                Function::Account(runtime.block_on(account::Deps::read(&init))?),
+                Call::of_account(),
+            ),
             _ => (
                 Function::Read(runtime.block_on(record_read::Deps::read(&init))?),
                 Call::of_record_read(&world.record),
@@ -101,6 +107,7 @@ impl Http {
                 Function::Aal2(deps) => aal2_challenge::handler::handle(deps, request).await,
                 Function::Query(deps) => network_query::handler::handle(deps, request).await,
                 Function::Read(deps) => record_read::handler::handle(deps, request).await,
+                Function::Account(deps) => account::handler::handle(deps, request).await,
             }
         });
         reply
@@ -142,9 +149,9 @@ impl Entry for Http {
         let Some(mut call) = self.calls.get(at).cloned() else {
             return Vec::new();
         };
-        // Some callers have no open pull, and some have not taken any step yet.
+        // Some callers have no open pull, some have only consented, and some have not taken any step yet.
         if call.subject.is_some() {
-            call.subject = Some(chance.pick([FIRST.subject, OFFERED.subject, "fuzz-stranger"]));
+            call.subject = Some(chance.pick([FIRST.subject, OFFERED.subject, STRANGER, "fuzz-newcomer"]));
         }
         if let Some(id) = call.id.as_mut().filter(|_| chance.one_in(2)) {
             *id = mutate::text::odd(chance);

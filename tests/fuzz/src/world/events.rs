@@ -7,7 +7,7 @@ use shared::webhook::SIGNATURE_HEADER;
 use super::people::{FIRST, Person};
 use super::upstream::CHALLENGE;
 use super::webhooks::sign;
-use super::{Failed, RETURN};
+use super::{Failed, NOTICE, RETURN};
 
 /// The header with the idempotency key.
 pub const KEY_HEADER: &str = "idempotency-key";
@@ -147,6 +147,26 @@ impl Call {
             Self::part_of_a_record(),
             Self::new("GET /v1/records", None),
             Self::with_id("GET /v1/records/{id}", record),
+        ]
+    }
+
+    /// A consent to the notice in force.
+    #[must_use]
+    pub fn consent() -> Self {
+        let (version, sha256) = NOTICE;
+        let body = json!({
+            "noticeVersion": version, "noticeSha256": sha256, "scopes": ["pull", "keep"], "locale": "en-US",
+        });
+        Self::new("PUT /v1/me/consent", Some(body))
+    }
+
+    /// Routes of `account`.
+    #[must_use]
+    pub fn of_account() -> Vec<Self> {
+        vec![
+            Self::consent(),
+            Self::new("GET /v1/me/consent", None),
+            Self::new("DELETE /v1/me/consent", None),
         ]
     }
 

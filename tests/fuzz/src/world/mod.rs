@@ -19,7 +19,7 @@ use shared::metrics::Metrics;
 
 use cloud::{Cloud, Message};
 use events::Call;
-use people::{FIRST, OFFERED, STARTED};
+use people::{FIRST, OFFERED, STARTED, STRANGER};
 use steps::{Steps, last};
 
 use crate::log;
@@ -28,6 +28,12 @@ use crate::log;
 pub const RETURN: &str = "https://app.example.test/return";
 /// The key that signs webhooks.
 pub const WEBHOOK_KEY: &str = "whk_fuzz_key_0123456789";
+
+/// Version and SHA-256 of the notice to which persons consent.
+pub const NOTICE: (&str, &str) = (
+    "fuzz-1",
+    "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+);
 
 /// The reason for which a world does not start.
 pub type Failed = Box<dyn Error + Send + Sync>;
@@ -75,6 +81,11 @@ impl World {
         let link = format!("http://{metriport}/record");
         world.first(&steps, &link).await?;
         world.others(&steps, &link).await?;
+        let consent = Call {
+            subject: Some(STRANGER),
+            ..Call::consent()
+        };
+        steps.call(&consent).await?;
         cloud.close();
         Ok(world)
     }
@@ -165,6 +176,10 @@ fn env(aws: &str, metriport: &str) -> Env {
         ("REQUIRED_AMR", "mfa"),
         ("MAX_AUTH_AGE_SECS", "86400"),
         ("REDIRECT_ALLOWLIST", RETURN),
+        ("CONSENT_NOTICE_VERSION", NOTICE.0),
+        ("CONSENT_NOTICE_SHA256", NOTICE.1),
+        ("CONSENT_NOTICE_URL", "https://app.example.test/notice"),
+        ("RECORD_RETENTION_DAYS", "90"),
         ("RECORDS_BUCKET", "records"),
         // The address of the server that plays Metriport, which also serves the records. So the functions never look up
         // a name.

@@ -19,6 +19,9 @@ pub struct Person {
     pub digits: &'static str,
 }
 
+/// The claim `sub` of a person who has only consented.
+pub const STRANGER: &str = "fuzz-stranger";
+
 /// The first person, who has a record and an accepted pull, and has asked for another record.
 pub const FIRST: Person = Person {
     subject: "fuzz-person-1",

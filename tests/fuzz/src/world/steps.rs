@@ -14,6 +14,7 @@ use super::webhooks;
 /// Every function, over one table.
 pub struct Steps<'a> {
     cloud: &'a Cloud,
+    account: account::Deps,
     identity: identity_session::Deps,
     aal2: aal2_challenge::Deps,
     queries: network_query::Deps,
@@ -32,6 +33,7 @@ impl<'a> Steps<'a> {
     pub async fn new(init: &Init, cloud: &'a Cloud) -> Result<Self, Failed> {
         Ok(Self {
             cloud,
+            account: account::Deps::read(init).await?,
             identity: identity_session::Deps::read(init).await?,
             aal2: aal2_challenge::Deps::read(init).await?,
             queries: network_query::Deps::read(init).await?,
@@ -50,6 +52,7 @@ impl<'a> Steps<'a> {
     pub async fn call(&self, call: &Call) -> Result<Vec<Message>, Failed> {
         let request = call.request()?;
         let Ok(reply) = match call.route.split('/').nth(2) {
+            Some("me") => account::handler::handle(&self.account, request).await,
             Some("aal2-challenges") => aal2_challenge::handler::handle(&self.aal2, request).await,
             Some("network-queries") => network_query::handler::handle(&self.queries, request).await,
             Some("records") => record_read::handler::handle(&self.records, request).await,
@@ -99,6 +102,7 @@ impl<'a> Steps<'a> {
     /// # Errors
     /// Fails if a step does not succeed.
     pub async fn verify(&self, person: &Person) -> Result<(), Failed> {
+        self.call(&Call::consent().by(person)).await?;
         for call in Call::of_identity_session() {
             self.call(&call.by(person).under_a_key()).await?;
         }

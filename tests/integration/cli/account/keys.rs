@@ -9,7 +9,7 @@ const ROTATE_WEBHOOK_KEY: [&str; 5] = ["account", "rotate", "webhook-key", "--wi
 const ROTATE_API_KEY: [&str; 5] = ["account", "rotate", "api-key", "--api-key-file", "-"];
 
 async fn assert_a_pull_completes(app: &TestApp) {
-    let nora = app.person("nora", "Jane");
+    let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     assert_eq!(nora.pull().await.text("/status"), "completed");
 }

@@ -32,7 +32,7 @@ async fn name_upstream(app: &TestApp, patient: &str, wrong: &Person, right: &str
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn patient_of_the_wrong_person_is_released_to_the_right_one() {
     let app = TestApp::start().await;
-    let (nora, omar) = (app.person("nora", "Jane"), app.person("omar", "Jane"));
+    let (nora, omar) = (app.person("nora", "Jane").await, app.person("omar", "Jane").await);
     assert_eq!(nora.link().await.status, 200);
     let patient = app.patient_of("nora").await;
     let operator = Operator::of(&app);
@@ -76,7 +76,7 @@ async fn patient_of_the_wrong_person_is_released_to_the_right_one() {
 async fn patient_with_an_open_pull_is_not_released() {
     let app = TestApp::start().await;
     // The pharmacy fails without a webhook, so the pull stays open.
-    let nora = app.person("nora", Persona::SilentSource.first_name());
+    let nora = app.person("nora", Persona::SilentSource.first_name()).await;
     nora.verify_identity().await;
     let patient = app.patient_of("nora").await;
     name_upstream(&app, &patient, &nora, "omar").await;
@@ -105,7 +105,7 @@ async fn put_lock(app: &TestApp, patient: &str, row: &str, alive: bool) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn release_of_a_changed_patient_is_refused() {
     let app = TestApp::start().await;
-    assert_eq!(app.person("nora", "Jane").link().await.status, 200);
+    assert_eq!(app.person("nora", "Jane").await.link().await.status, 200);
     let (name, table) = (app.patient_of("nora").await, table(&app));
     let patient = PatientId::parse(name.clone()).expect("an id");
     let owner = table.by_patient(&patient).await.unwrap().expect("an owner");

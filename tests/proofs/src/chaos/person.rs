@@ -101,6 +101,7 @@ impl Person {
     }
 
     async fn whole(&self) -> Step<Ending> {
+        self.consent().await?;
         self.link().await?;
         if !self.verify(false).await? {
             return Ok(Ending::Unverified);
@@ -119,6 +120,11 @@ impl Person {
             intact,
             timeline: timeline.list("/events").to_vec(),
         })))
+    }
+
+    async fn consent(&self) -> Step<()> {
+        let given = self.insist("consent", async || self.app.give_consent().await).await?;
+        expect(given, 200).map(drop)
     }
 
     async fn link(&self) -> Step<()> {

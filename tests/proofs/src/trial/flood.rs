@@ -36,6 +36,7 @@ pub(super) async fn records(target: &Target, requests: usize) -> Result<Finding,
 pub(super) async fn sessions(target: &Target, requests: usize) -> Result<Finding, String> {
     let person = target.person(4);
     let app = target.app(&person, &json!({}))?;
+    expect(200, || app.give_consent()).await?;
     expect(200, || app.put_patient(&person.demographics)).await?;
     let (served, refusals) = flood(requests, &app, async |app, _| {
         app.open_identity_session(IDENTITY_RETURN).await

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::Finding;
 use super::target::{Person, Target};
-use crate::asking::{is_throttled, refusal, retry_after};
+use crate::asking::{expect, is_throttled, refusal, retry_after};
 
 const CODE: &str = "patient_link_refused";
 /// The number of the first person who links. The persons of the other findings have lower numbers.
@@ -76,6 +76,7 @@ async fn conflict(
 
 /// Sends the demographics; returns the code of a refusal and the time of the answer.
 async fn link(app: &App, person: &Person) -> Result<(Option<String>, Duration), String> {
+    expect(200, || app.give_consent()).await?;
     for _ in 0..TRIES {
         let begun = Instant::now();
         let reply = app

@@ -50,6 +50,7 @@ fn odd_subjects(target: &Target, person: &Person) -> Result<Vec<App>, String> {
 pub(super) async fn foreign_demographics(target: &Target) -> Result<Finding, String> {
     let (person, other) = (target.person(1), target.person(2));
     let app = target.app(&person, &json!({}))?;
+    expect(200, || app.give_consent()).await?;
     expect(200, || app.put_patient(&person.demographics)).await?;
     let replies = [pass_gateway(|| app.put_patient(&other.demographics)).await?];
     Ok(judge("foreign demographics", (403, "demographics_mismatch"), &replies))

@@ -9,6 +9,7 @@ use std::time::Duration;
 use identity_session::patient::ReportConflict;
 use shared::Error;
 use shared::domain::budget::{Allowance, Budget, PersonAsk, PersonShares, Share, Turn};
+use shared::domain::consent::ConsentRule;
 use shared::domain::patient::{LinkConflict, PatientComparison, PatientSlot};
 use shared::domain::record::{Record, StoredObject};
 use shared::domain::{OwnerId, PullId, RecordId, Time, Timing};
@@ -17,7 +18,7 @@ use shared::edge::http::{Code, Problem};
 use shared::message::webhook::WebhookEvent;
 use shared::message::{Advance, FetchRecord, Link};
 use shared::metriport::UpstreamError;
-use shared::ports::{Clock, NewIds, Pause, Stage};
+use shared::ports::{Clock, ConsentTerms, NewIds, Pause, Retention, Stage};
 use shared::queue::{QueueError, SendAdvance, SendFetch, SendWebhookEvent};
 use shared::records::{MintLink, RecordsError};
 use shared::store::{Mint, StoreError};
@@ -55,6 +56,18 @@ impl NewIds for Io {
 impl Stage for Io {
     fn stage(&self) -> &str {
         "simulated"
+    }
+}
+
+impl ConsentTerms for Io {
+    fn consent_rule(&self) -> &ConsentRule {
+        &people::CONSENT_RULE
+    }
+}
+
+impl Retention for Io {
+    fn record_retention_days(&self) -> u32 {
+        90
     }
 }
 
@@ -123,7 +136,7 @@ impl MintEntry for Io {
             Problem::new(Code::TooManyRequests).retry_after(wait)
         })?;
         let allowance = charged.allowance(ask.kind(), &rules, now);
-        self.commit_mint(owner, charged).await?;
+        self.commit_mint(owner, mint.root, charged).await?;
         Ok(allowance)
     }
 }

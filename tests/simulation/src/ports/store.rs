@@ -1,5 +1,6 @@
 //! The table: each read and each transaction is one operation, with the conditions of `shared::store`.
 
+mod consent;
 mod links;
 mod person;
 mod pulls;
@@ -7,6 +8,7 @@ mod pulls;
 use shared::domain::budget::PersonShares;
 use shared::domain::challenge::ChallengeSlot;
 use shared::domain::log::Access;
+use shared::domain::person_root::{Grant, PersonRoot};
 use shared::domain::replay::Replays;
 use shared::domain::{OwnerId, PatientId, PullId, Time};
 use shared::message::Subject;
@@ -19,6 +21,11 @@ use crate::store::{Item, Key, Lock, Require, Write};
 use person::put_challenge;
 
 type Stored<T> = Result<T, StoreError>;
+
+/// Whether a write failed only because a holder has lost its lock.
+fn is_lost_lock(outcome: &Stored<()>) -> bool {
+    matches!(outcome, Err(StoreError::Conflict(failed)) if failed.iter().all(|one| *one == Condition::LockOurs))
+}
 
 impl Io {
     async fn lock(&self, key: Key) -> Stored<Option<Lock>> {
@@ -34,17 +41,21 @@ impl Io {
         (!self.is(Sabotage::LockKept)).then(|| Write::release(key, holder))
     }
 
-    /// Writes all or nothing. If the holder no longer holds its lock, the release is left out, and the rest is written.
+    /// Writes all or nothing. If a holder has lost its lock, the write of this lock is left out, and the rest is
+    /// written.
     async fn commit_released(&self, writes: Vec<Write>) -> Stored<()> {
-        match self.commit(writes.clone()).await {
-            Err(StoreError::Conflict(failed)) if failed == [Condition::LockOurs] => {
-                let rest = writes
-                    .into_iter()
-                    .filter(|write| write.condition != Condition::LockOurs);
-                self.commit(rest.collect()).await
+        let mut outcome = self.commit(writes.clone()).await;
+        let locks = writes.iter().filter(|write| write.condition == Condition::LockOurs);
+        let locks: Vec<Key> = locks.map(|write| write.key.clone()).collect();
+        // Here the error does not name the lost lock. Each is left out alone, then all.
+        for lost in locks.iter().map(std::slice::from_ref).chain([locks.as_slice()]) {
+            if !is_lost_lock(&outcome) {
+                break;
             }
-            written => written,
+            let is_left = |write: &&Write| write.condition != Condition::LockOurs || !lost.contains(&write.key);
+            outcome = self.commit(writes.iter().filter(is_left).cloned().collect()).await;
         }
+        outcome
     }
 
     /// Adds the write that removes the AAL2 session held for a pull, if the session is still stored. `slot` is the
@@ -84,13 +95,21 @@ impl Io {
         (!self.is(Sabotage::EntrySkipped)).then(|| Write::log(owner, what))
     }
 
+    /// The check that a person's grant holds.
+    fn check_grant(&self, owner: &OwnerId, grant: Grant) -> Option<Write> {
+        let key = Key::Root(owner.clone());
+        (!self.is(Sabotage::GrantUnchecked)).then(|| Write::check(Condition::GrantHeld, Require::Grant(grant), key))
+    }
+
     /// Writes the shares with the charge of a link, and the link's entry.
-    pub(super) async fn commit_mint(&self, owner: &OwnerId, charged: PersonShares) -> Stored<()> {
+    pub(super) async fn commit_mint(&self, owner: &OwnerId, root: &PersonRoot, charged: PersonShares) -> Stored<()> {
         let read = Require::Version(charged.version.saturating_sub(1));
         let (key, item) = (Key::Shares(owner.clone()), Item::Shares(charged));
         let shares = Write::put(Condition::SharesAsRead, read, key, item);
         let entry = self.put_log(owner, Access::LinkMinted);
-        self.commit(entry.into_iter().chain([shares]).collect()).await
+        let root = Require::Version(root.version);
+        let root = Write::check(Condition::RootAsRead, root, Key::Root(owner.clone()));
+        self.commit(entry.into_iter().chain([shares, root]).collect()).await
     }
 
     /// The write that assigns the patient to the owner, permanently or for as long as a claim lasts.

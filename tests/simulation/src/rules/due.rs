@@ -111,8 +111,8 @@ pub(super) fn shown(world: &World) -> Option<Violation> {
     None
 }
 
-/// After all faults have stopped and time has run on, nothing waits and no lock remains. An expired record may leave
-/// its lock to expire, because its last query can run longer than the record waits.
+/// After all faults have stopped and time has run on, nothing waits and no lock remains. An expired or withdrawn
+/// record may leave its lock to expire, because its last query can run longer than the record waits.
 pub(super) fn nothing_waits(world: &World) -> Option<Violation> {
     let pulls = world.store.pulls().find(|(_, pull)| pull.state.waits());
     if let Some((_, pull)) = pulls {
@@ -128,8 +128,8 @@ pub(super) fn nothing_waits(world: &World) -> Option<Violation> {
     let lapses = |item: &Item| {
         let holder = item.lock().map(|lock| &lock.holder);
         let mut records = world.store.records().map(|(_, record)| record);
-        records
-            .any(|record| holder == Some(&Subject::Record(record.id)) && record.reason == Some(RecordReason::Expired))
+        let may_leave = [Some(RecordReason::Expired), Some(RecordReason::ConsentWithdrawn)];
+        records.any(|record| holder == Some(&Subject::Record(record.id)) && may_leave.contains(&record.reason))
     };
     let left = world.store.iter().find(|(key, item)| match key {
         Key::OpenPull(_) => true,

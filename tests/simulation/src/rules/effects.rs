@@ -7,7 +7,7 @@ use shared::domain::{PatientId, RecordId};
 use shared::message::Subject;
 use shared::metriport::{Effect, UpstreamError};
 
-use super::{Violation, broken, budget, person};
+use super::{Violation, broken, budget, consent, person};
 use crate::choice::Fault;
 use crate::functions::Job;
 use crate::ids::{pull_name, record_name};
@@ -31,6 +31,16 @@ pub(crate) fn trouble(world: &mut World, at: usize) {
 /// Notes and judges a call that a function has made. The call may have had its effect even if the function got an
 /// error.
 pub(crate) fn called(
+    world: &mut World,
+    task: &Task,
+    call: &Call,
+    fault: Option<Fault>,
+    answer: &Result<Answer, UpstreamError>,
+) -> Option<Violation> {
+    consent::called(task, call).or_else(|| had_effect(world, task, call, fault, answer))
+}
+
+fn had_effect(
     world: &mut World,
     task: &Task,
     call: &Call,

@@ -4,6 +4,7 @@ use shared::domain::challenge::ChallengeSlot;
 use shared::domain::identity::Identity;
 use shared::domain::log::Access;
 use shared::domain::patient::PatientSlot;
+use shared::domain::person_root::PersonRoot;
 use shared::domain::pull::Pull;
 use shared::domain::record::{Record, RecordState};
 
@@ -50,6 +51,7 @@ fn effects(world: &World, write: &Write) -> Vec<Access> {
     let before = world.store.get(&write.key).map(AsRef::as_ref);
     let one = |access: Option<Access>| access.into_iter().collect();
     match item.as_ref() {
+        Item::Root(root) => one(consented(before.and_then(Item::root), root)),
         Item::Patient(slot) => one(linked(before.and_then(Item::patient), slot)),
         Item::Identity(identity) => one(verified(before.and_then(Item::identity), identity)),
         Item::Challenge(slot) => one(opened(before.and_then(Item::challenge), slot)),
@@ -78,6 +80,16 @@ fn linked(before: Option<&PatientSlot>, after: &PatientSlot) -> Option<Access> {
     } else {
         Access::Linked
     })
+}
+
+fn consented(before: Option<&PersonRoot>, after: &PersonRoot) -> Option<Access> {
+    let given = after.consent.is_some() && before.is_none_or(|before| before.consent != after.consent);
+    let withdrawn = before.map(|before| before.withdrawn_at) != Some(after.withdrawn_at);
+    if given {
+        Some(Access::ConsentGiven)
+    } else {
+        withdrawn.then_some(Access::ConsentWithdrawn)
+    }
 }
 
 /// A verification binds an identity at its time. A rejection keeps that time.

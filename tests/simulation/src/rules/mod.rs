@@ -1,10 +1,11 @@
-//! Rules 1 to 7, 11 and 13 of `docs/rules.md`, as conditions on every world.
+//! Rules 1 to 7 and 11 to 13 of `docs/rules.md`, as conditions on every world.
 //!
 //! The rules look at stored items and at the real events, which functions cannot see: [`HiddenFacts`] and the state of
 //! Metriport. They never look at how a function decided. Some rules must hold after every write, some after every move
 //! of the clock, and some only at rest.
 
 pub(crate) mod budget;
+pub(crate) mod consent;
 pub(crate) mod due;
 pub(crate) mod effects;
 pub(crate) mod log;
@@ -101,7 +102,7 @@ pub(crate) fn before_write(world: &mut World, task: &Task, writes: &[Write]) -> 
     }
     let found = webhooks::note_effect(world, task, writes).or(found);
     let unlogged = log::logged(world, task, writes);
-    found.or(unlogged)
+    consent::written(world, writes).or(found).or(unlogged)
 }
 
 pub(crate) fn after_write(world: &mut World, writes: &[Write]) -> Option<Violation> {
@@ -121,4 +122,5 @@ pub(crate) fn at_rest(world: &World) -> Option<Violation> {
         .or_else(|| effects::starts(world))
         .or_else(|| person::sessions_forgotten(world))
         .or_else(|| budget::at_rest(world))
+        .or_else(|| consent::at_rest(world))
 }

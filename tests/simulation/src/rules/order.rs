@@ -75,6 +75,7 @@ pub(super) fn timelines(world: &World) -> Option<Violation> {
         let new = shared::domain::pull::NewPull {
             id: pull.id,
             patient: pull.patient.clone(),
+            grant: pull.grant,
             sources: shared::domain::Sources::pending(pull.sources.kinds())?,
         };
         let replayed = Pull::accept(new, pull.created_at, world.timing).replay(entries, world.timing);
@@ -97,6 +98,10 @@ pub(super) fn count(world: &mut World, writes: &[Write]) {
         match put_of(&write.effect).map(AsRef::as_ref) {
             Some(Item::Entry(entry)) => world.count(entry.event.as_ref().map_or("pull accepted", event)),
             Some(Item::Record(record)) => world.count(record_state(record)),
+            Some(Item::Root(root)) => world.count(match &root.consent {
+                Some(_) => "consent given",
+                None => "consent withdrawn",
+            }),
             Some(Item::Pull(pull)) if pull.state == PullState::Expired => world.count("pull expired by the clock"),
             _ => {}
         }
@@ -118,6 +123,7 @@ const fn event(event: &PullEvent) -> &'static str {
         PullEvent::DeadlinePassed => "run: deadline passed",
         PullEvent::RecordAwaited { .. } => "run: record awaited",
         PullEvent::RecordEnded { .. } => "run: record ended",
+        PullEvent::ConsentWithdrawn => "run: consent withdrawn",
     }
 }
 

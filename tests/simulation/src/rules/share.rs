@@ -102,6 +102,9 @@ pub(crate) fn count(world: &mut World, outcome: &Result<&'static str, Error>) {
         Err(Error::Refused(problem)) if problem.code == Code::TooManyOpen => {
             world.count("fourth record is refused");
         }
+        Err(Error::Refused(problem)) if problem.code == Code::ConsentRequired => {
+            world.count("request without consent is refused");
+        }
         _ => {}
     }
 }

@@ -30,6 +30,7 @@ impl Task {
         for reply in &self.log {
             match reply {
                 Reply::Item(Ok(item)) => hash.add(&item.as_deref()),
+                Reply::Listed(Ok(items)) => items.iter().for_each(|item| hash.add(item.as_ref())),
                 Reply::Now(now) => hash.add(now),
                 Reply::Overdue(due) => hash.add(due),
                 Reply::Followed(content) => hash.add(content),

@@ -16,6 +16,8 @@ impl World {
             return false;
         }
         let job = match request {
+            PersonRequest::Consent => Job::Consent { person },
+            PersonRequest::Withdraw => Job::Withdraw { person },
             PersonRequest::Link(variant) => Job::Link {
                 person,
                 demographics: match variant {

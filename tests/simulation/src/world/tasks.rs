@@ -7,7 +7,7 @@ use shared::Error;
 use shared::message::Subject;
 use shared::message::webhook::{Event, WebhookEvent};
 use shared::queue::QueueError;
-use shared::store::StoreError;
+use shared::store::{Condition, StoreError};
 
 use super::World;
 use crate::Sabotage;
@@ -122,7 +122,7 @@ impl World {
             Op::Turn(_) => matches!(fault, Fault::Lost | Fault::Busy | Fault::Refused | Fault::NotSent),
             Op::Share(share) if share.ask.budget().is_none() => fault == Fault::Lost,
             Op::Share(_) => matches!(fault, Fault::Lost | Fault::Busy | Fault::NotSent),
-            Op::Get(_) | Op::Follow(_) => fault == Fault::Lost,
+            Op::Get(_) | Op::List(_) | Op::Follow(_) => fault == Fault::Lost,
             Op::Mint(_) => false,
             Op::Commit(_) | Op::Send(..) => matches!(fault, Fault::Lost | Fault::Unanswered),
         };
@@ -163,6 +163,8 @@ impl World {
                 task.look(&key, item.as_deref());
                 Reply::Item(Ok(item))
             }
+            Op::List(_) if fault.is_some() => Reply::Listed(Err(unavailable())),
+            Op::List(listing) => Reply::Listed(Ok(self.store.list(&listing))),
             Op::Overdue(_) if self.sabotage == Some(Sabotage::NoReconciler) => Reply::Overdue(Vec::new()),
             Op::Overdue(before) => Reply::Overdue(self.store.overdue(before)),
             Op::Commit(writes) => {
@@ -230,7 +232,10 @@ impl World {
         let unmet = self.store.unmet(&writes, self.sabotage);
         if !unmet.is_empty() {
             self.say(|| format!("  … does not hold: {unmet:?}"));
-            return Err(StoreError::Conflict(unmet));
+            return Err(match unmet.contains(&Condition::GrantHeld) {
+                true => StoreError::GrantEnded,
+                false => StoreError::Conflict(unmet),
+            });
         }
         // The rules judge before the write, because they compare the writes with the stored items.
         let violation = rules::before_write(self, task, &writes);

@@ -19,6 +19,7 @@ pub fn effective_policies() -> Result<Value, SandboxError> {
     let bindings = Bindings::new(crate::stack::REGION, sandbox_aws::ACCOUNT_ID, "ias")
         .with_parameter("FacilityId", "facility")
         .with_parameter("RedirectAllowlist", "https://app.example.test/back")
+        .with_parameter("ConsentKeptElsewhere", "true")
         .with_parameter("RecordLinkHosts", "bucket.s3.us-west-1.amazonaws.com")
         .with_resolver(move |id, attribute| Some(placeholder(id, attribute)));
     let stack = Stack::read(crate::stack::TEMPLATE, &bindings)?;

@@ -111,6 +111,8 @@ impl Noise {
     async fn send(&self, route: Route, number: usize) -> Result<Reply, NoReply> {
         let app = &self.person.app;
         match route {
+            Route::ReadConsent => app.get("/v1/me/consent").await,
+            Route::GiveConsent => app.give_consent().await,
             Route::ReadIdentity => app.identity().await,
             Route::OpenChallenge => self.open_challenge().await,
             Route::StartQuery => {

@@ -6,6 +6,8 @@ use rand_chacha::ChaCha8Rng;
 /// A route that takes a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Route {
+    ReadConsent,
+    GiveConsent,
     ReadIdentity,
     OpenChallenge,
     StartQuery,
@@ -21,7 +23,9 @@ pub(super) enum Route {
 
 impl Route {
     /// All routes, in the order of the first half. `PutPatient` ends the verification that the routes before it need.
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 13] = [
+        Self::ReadConsent,
+        Self::GiveConsent,
         Self::ReadIdentity,
         Self::OpenChallenge,
         Self::StartQuery,
@@ -38,6 +42,8 @@ impl Route {
     /// The route key in API Gateway.
     pub(super) const fn key(self) -> &'static str {
         match self {
+            Self::ReadConsent => "GET /v1/me/consent",
+            Self::GiveConsent => "PUT /v1/me/consent",
             Self::ReadIdentity => "GET /v1/identity",
             Self::OpenChallenge => "POST /v1/aal2-challenges",
             Self::StartQuery => "POST /v1/network-queries",
@@ -76,7 +82,8 @@ mod tests {
 
     use super::*;
 
-    /// The routes of the template, from the lines of its events, except the webhooks' route, which takes no token.
+    /// The routes of the template, from the lines of its events, except the webhooks' route, which takes no token, and
+    /// the withdrawal of the consent, after which nearly every other request would be refused.
     fn routes_of_the_template() -> BTreeSet<String> {
         let lines: Vec<&str> = TEMPLATE.lines().map(str::trim).collect();
         let event = |pair: &[&str]| {
@@ -84,7 +91,8 @@ mod tests {
             Some(format!("{method} {path}"))
         };
         let routes = lines.windows(2).filter_map(event);
-        routes.filter(|route| !route.contains("/webhooks/")).collect()
+        let left_out = ["POST /v1/webhooks/metriport", "DELETE /v1/me/consent"];
+        routes.filter(|route| !left_out.contains(&route.as_str())).collect()
     }
 
     #[test]

@@ -4,12 +4,13 @@ use shared::domain::challenge::{ChallengeSlot, Held};
 use shared::domain::identity::{Identity, OpenSession};
 use shared::domain::log::{Access, Actor};
 use shared::domain::patient::PatientSlot;
+use shared::domain::person_root::{Grant, PersonRoot};
 use shared::domain::pull::Pull;
 use shared::domain::{Aal2SessionHash, OwnerId, PatientId, Time};
 use shared::message::Subject;
 use shared::store::{
-    AcceptPull, Condition, Correlate, Grounds, ReadChallenge, ReadIdentity, ReadPatient, ReadPerson, RejectIdentity,
-    WriteChallenge, WriteIdentity, WritePatient,
+    AcceptPull, Condition, Correlate, Grounds, ReadChallenge, ReadIdentity, ReadPatient, ReadPerson, ReadRoot,
+    RejectIdentity, SessionGrounds, WriteChallenge, WriteIdentity, WritePatient,
 };
 
 use super::Stored;
@@ -49,8 +50,9 @@ impl ReadPatient for Io {
 }
 
 impl WritePatient for Io {
-    async fn begin_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Stored<()> {
+    async fn begin_change(&self, owner: &OwnerId, slot: &PatientSlot, grant: Grant, now: Time) -> Stored<()> {
         let mut writes = vec![put_patient(owner, slot)];
+        writes.extend(self.check_grant(owner, grant));
         writes.extend(slot.link.as_ref().map(|link| {
             let key = Key::OpenPull(link.patient.clone());
             Write::check(Condition::NoOpenPull, Require::NothingAlive(now), key)
@@ -112,9 +114,13 @@ impl ReadIdentity for Io {
 }
 
 impl ReadPerson for Io {
-    /// Reads twice, so that writes can happen in between, because a query is not a snapshot of its items.
-    async fn person(&self, owner: &OwnerId) -> Stored<(PatientSlot, Identity)> {
-        Ok((self.patient(owner).await?, self.identity(owner).await?))
+    /// Reads three times, so that writes can happen in between, because a query is not a snapshot of its items.
+    async fn person(&self, owner: &OwnerId) -> Stored<(PatientSlot, Identity, PersonRoot)> {
+        Ok((
+            self.patient(owner).await?,
+            self.identity(owner).await?,
+            self.root(owner).await?,
+        ))
     }
 }
 
@@ -124,7 +130,7 @@ impl WriteIdentity for Io {
         owner: &OwnerId,
         identity: &Identity,
         session: &OpenSession,
-        patient: &PatientSlot,
+        grounds: SessionGrounds<'_>,
         _actor: &Actor,
         _now: Time,
     ) -> Stored<()> {
@@ -133,10 +139,11 @@ impl WriteIdentity for Io {
             put_identity(owner, identity),
             row(Key::Session(session.id.clone())),
             row(Key::Mark(session.mark.clone())),
-            check_patient(owner, patient.version),
+            check_patient(owner, grounds.patient.version),
         ];
+        let writes = writes.into_iter().chain(self.check_grant(owner, grounds.grant));
         let entry = self.put_log(owner, Access::SessionOpened);
-        self.commit(writes.into_iter().chain(entry).collect()).await
+        self.commit(writes.chain(entry).collect()).await
     }
 }
 
@@ -158,12 +165,14 @@ impl WriteChallenge for Io {
         &self,
         owner: &OwnerId,
         slot: &ChallengeSlot,
+        grant: Grant,
         _method: &str,
         _actor: &Actor,
         _now: Time,
     ) -> Stored<()> {
         let entry = self.put_log(owner, Access::ChallengeOpened);
         let writes = [put_challenge(owner, slot.clone())].into_iter();
+        let writes = writes.chain(self.check_grant(owner, grant));
         self.commit(writes.chain(entry).collect()).await
     }
 }
@@ -214,7 +223,8 @@ impl AcceptPull for Io {
             check_patient(owner, grounds.patient.version),
             Write::check(Condition::IdentityAsRead, identity, Key::Identity(owner.clone())),
         ];
+        let writes = writes.into_iter().chain(self.check_grant(owner, pull.grant));
         let entry = self.put_log(owner, Access::PullAccepted);
-        self.commit(writes.into_iter().chain(entry).collect()).await
+        self.commit(writes.chain(entry).collect()).await
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn put_entry(
     Write::put(Condition::RowNew, Require::Nothing, key, Item::Entry(entry))
 }
 
-fn put_record(owner: &OwnerId, record: &Record, read: u64) -> Write {
+pub(super) fn put_record(owner: &OwnerId, record: &Record, read: u64) -> Write {
     let key = Key::Record(owner.clone(), record.id);
     Write::put(
         Condition::RecordAsRead,
@@ -81,6 +81,17 @@ impl Io {
         write: PullWrite<'_>,
         message: Option<&SeenMessage>,
     ) -> Stored<()> {
+        let mut writes = self.pull_writes(owner, write);
+        if write.change.frees_session {
+            self.forget_session(&mut writes, owner, write.challenge, write.change.pull.id)
+                .await?;
+        }
+        writes.extend(message.and_then(|message| self.put_message(message)));
+        self.commit_released(writes).await
+    }
+
+    /// The changed pull, and everything that its change requires except the removal of a session.
+    pub(super) fn pull_writes(&self, owner: &OwnerId, write: PullWrite<'_>) -> Vec<Write> {
         let (change, pull) = (write.change, &write.change.pull);
         let made = change.record.map(|(id, _)| id);
         let mut writes = vec![
@@ -97,17 +108,15 @@ impl Io {
                 item,
             )
         }));
-        if change.frees_session {
-            self.forget_session(&mut writes, owner, write.challenge, pull.id)
-                .await?;
+        if change.calls {
+            writes.extend(self.check_grant(owner, pull.grant));
         }
         if change.unlocks {
             let lock = Key::OpenPull(pull.patient.clone());
             writes.extend(self.release(lock, Subject::Pull(pull.id)));
         }
         writes.extend(change.accesses().filter_map(|(what, _)| self.put_log(owner, what)));
-        writes.extend(message.and_then(|message| self.put_message(message)));
-        self.commit_released(writes).await
+        writes
     }
 }
 
@@ -142,7 +151,9 @@ impl CreateRecord for Io {
             Key::OpenRecords(owner.clone()),
             Item::OpenRecords(open.clone()),
         );
-        self.commit(vec![put_record(owner, record, 0), list]).await
+        let writes = [put_record(owner, record, 0), list].into_iter();
+        self.commit(writes.chain(self.check_grant(owner, record.grant)).collect())
+            .await
     }
 }
 
@@ -165,6 +176,13 @@ impl Io {
         write: RecordWrite<'_>,
         message: Option<&SeenMessage>,
     ) -> Stored<()> {
+        let mut writes = self.record_writes(owner, write);
+        writes.extend(message.and_then(|message| self.put_message(message)));
+        self.commit_released(writes).await
+    }
+
+    /// The changed record, and everything that its change requires.
+    pub(super) fn record_writes(&self, owner: &OwnerId, write: RecordWrite<'_>) -> Vec<Write> {
         let (change, record) = (write.change, &write.change.record);
         let mut writes = vec![put_record(owner, record, record.version - 1)];
         writes.extend(change.binds.as_ref().map(|request| {
@@ -176,26 +194,36 @@ impl Io {
                 item,
             )
         }));
-        let lock = Key::OpenConsolidated(record.patient.clone());
-        if change.locks {
-            let item = Lock {
-                owner: owner.clone(),
-                holder: Subject::Record(record.id),
-                deadline: write.lock_until,
-            };
-            let require = Require::NothingAlive(write.now);
-            writes.push(Write::put(
-                Condition::NoOpenConsolidated,
-                require,
-                lock.clone(),
-                Item::Lock(item),
-            ));
+        if change.calls {
+            writes.extend(self.check_grant(owner, record.grant));
         }
-        if change.unlocks {
-            writes.extend(self.release(lock, Subject::Record(record.id)));
-        }
+        writes.extend(self.lock_of_record(owner, write));
         writes.extend(change.access().and_then(|what| self.put_log(owner, what)));
-        writes.extend(message.and_then(|message| self.put_message(message)));
-        self.commit_released(writes).await
+        writes
+    }
+
+    /// The write that takes, releases or shortens the patient's lock.
+    fn lock_of_record(&self, owner: &OwnerId, write: RecordWrite<'_>) -> Option<Write> {
+        let (change, record) = (write.change, &write.change.record);
+        let (key, holder) = (
+            Key::OpenConsolidated(record.patient.clone()),
+            Subject::Record(record.id),
+        );
+        let lock = |deadline| {
+            Item::Lock(Lock {
+                owner: owner.clone(),
+                holder,
+                deadline,
+            })
+        };
+        if change.locks {
+            let (require, item) = (Require::NothingAlive(write.now), lock(write.lock_until));
+            return Some(Write::put(Condition::NoOpenConsolidated, require, key, item));
+        }
+        if let Some(until) = change.shortens {
+            let require = Require::Holder(holder);
+            return Some(Write::put(Condition::LockOurs, require, key, lock(until)));
+        }
+        change.unlocks.then(|| self.release(key, holder)).flatten()
     }
 }

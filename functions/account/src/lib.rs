@@ -1,0 +1,80 @@
+//! `account`: shows, takes and withdraws a person's consent.
+
+pub mod give;
+pub mod handler;
+pub mod view;
+pub mod withdraw;
+
+use shared::clock::SystemClock;
+use shared::config::{self, Env};
+use shared::domain::assurance::Assurance;
+use shared::domain::consent::ConsentRule;
+use shared::edge::init::{Init, InitError};
+use shared::owner::OwnerKey;
+use shared::ports::{Clock, ConsentTerms, Retention};
+use shared::store::{ReadRoot, Table, WithdrawConsent, WriteConsent};
+
+shared::ports! {
+    /// The ports that the steps use.
+    pub trait Ports = ReadRoot + WriteConsent + WithdrawConsent
+        + ConsentTerms + Retention + Clock;
+}
+
+/// The adapters and the configuration of the function.
+pub struct Deps {
+    table: Table,
+    owner_key: OwnerKey,
+    assurance: Assurance,
+    consent_rule: ConsentRule,
+    record_retention_days: u32,
+    clock: SystemClock,
+}
+
+shared::holds!(Deps {
+    HasStore: table: Table,
+    HasClock: clock: SystemClock,
+});
+
+impl ConsentTerms for Deps {
+    fn consent_rule(&self) -> &ConsentRule {
+        &self.consent_rule
+    }
+}
+
+impl Retention for Deps {
+    fn record_retention_days(&self) -> u32 {
+        self.record_retention_days
+    }
+}
+
+impl Deps {
+    /// The adapters as `Ports`, so that a step can use nothing else.
+    fn io(&self) -> &impl Ports {
+        self
+    }
+
+    /// Reads the configuration and makes the clients.
+    ///
+    /// # Errors
+    /// Fails if a variable or secret is missing or malformed.
+    pub async fn read(init: &Init) -> Result<Self, InitError> {
+        Ok(Self {
+            table: init.logging_table()?,
+            owner_key: init.owner_key().await?,
+            assurance: config::assurance(&init.env)?,
+            consent_rule: config::consent_rule(&init.env)?,
+            record_retention_days: config::record_retention_days(&init.env)?,
+            clock: init.clock(),
+        })
+    }
+}
+
+/// Runs the function until Lambda ends its environment.
+///
+/// # Errors
+/// Fails if the initialisation or the Lambda runtime fails.
+pub async fn serve(env: Env) -> Result<(), lambda_http::Error> {
+    let init = Init::read(env, module_path!())?;
+    let deps = Deps::read(&init).await.map_err(InitError::log_and_return)?;
+    shared::edge::http::serve(async |request| handler::handle(&deps, request).await).await
+}

@@ -1,0 +1,3 @@
+//! The floor of `account`.
+
+floor::floor!(requests: dynamodb, secrets);
