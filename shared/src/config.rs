@@ -128,7 +128,7 @@ pub fn consent_rule(env: &Env) -> Result<ConsentRule, ConfigError> {
         })
 }
 
-/// Reads `RECORD_RETENTION_DAYS`: how long a record is shown to a person who does not consent to its keeping.
+/// Reads `RECORD_RETENTION_DAYS`: the days for which an ended record is shown without consent to `keep`.
 ///
 /// # Errors
 /// When it is missing or not a positive whole number.

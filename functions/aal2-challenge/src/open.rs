@@ -85,7 +85,7 @@ pub async fn open(
     Ok((opened, allowance))
 }
 
-/// The person for whom a challenge was opened, their grant, and its second factor.
+/// The person for whom a challenge was opened, the person's grant, and the challenge's second factor.
 #[derive(Clone, Copy)]
 struct OpenedFor<'a> {
     owner: &'a OwnerId,

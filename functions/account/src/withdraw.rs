@@ -1,5 +1,5 @@
-//! Withdraws the person's consent, and ends their open work in the same transaction. A repeated request gets the same
-//! reply.
+//! Withdraws the person's consent and ends their open work, in one transaction or a few. A repeated request gets the
+//! same reply.
 
 use serde::Serialize;
 use shared::Error;
@@ -9,8 +9,8 @@ use shared::domain::log::Actor;
 use shared::ports::{Clock, ConsentTerms, Retention};
 use shared::store::{StoreError, WithdrawConsent, WithdrawalWrite};
 
-/// Maximum number of reads of the open work. Another read follows if another process changes the work before the
-/// transaction, and after each transaction, which may not end all work.
+/// Maximum number of reads of the open work. Another read follows after each transaction, which may leave work open,
+/// and if another process changes the work before the transaction.
 const ATTEMPTS: u32 = 16;
 
 shared::ports! {
@@ -42,7 +42,8 @@ struct Ended {
 #[serde(rename_all = "camelCase")]
 struct StoredRecords {
     records: usize,
-    /// When the last of them is no longer shown. `None` without records, and if the app keeps the consents.
+    /// When the last of them is no longer shown without a new consent to `keep`. `None` without records, and if the app
+    /// keeps the consents.
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<String>,
 }
@@ -50,7 +51,7 @@ struct StoredRecords {
 /// Withdraws the person's consent.
 ///
 /// # Errors
-/// Fails if the table fails, or if other processes change the open work at each of 16 attempts.
+/// Fails if the table fails, or if after 16 reads not all work is known to have ended.
 pub async fn withdraw(io: &impl Withdraw, owner: &OwnerId, actor: &Actor) -> Result<Withdrawn, Error> {
     let now = io.now();
     for _ in 0..ATTEMPTS {

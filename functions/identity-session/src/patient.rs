@@ -59,7 +59,7 @@ pub trait ReportConflict {
 pub struct Person<'a> {
     /// The caller's owner id.
     pub owner: &'a OwnerId,
-    /// The caller, as the access log names them.
+    /// The caller as the access log names them.
     pub actor: &'a Actor,
     /// The caller's id at Metriport.
     pub external_id: ExternalId,
@@ -102,8 +102,8 @@ impl CheckedDemographics {
     }
 }
 
-/// Links the person to a patient, or updates the linked patient. Details that equal those of the link change nothing at
-/// Metriport.
+/// Links the person to a patient, or updates the linked patient. If the details equal those of the link, nothing is
+/// sent to Metriport.
 ///
 /// Also returns the state of the person's share, if demographics were sent.
 ///
@@ -164,8 +164,8 @@ pub async fn link(
     }
 }
 
-/// Adds to a link of an earlier version what it lacks. This sends nothing to Metriport, so it leaves no entry in the
-/// access log.
+/// Adds fingerprint and folder to a link of an earlier version. This sends nothing to Metriport, so it leaves no entry
+/// in the access log.
 async fn complete(
     io: &(impl WritePatient + Clock),
     person: &Person<'_>,

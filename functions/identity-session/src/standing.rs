@@ -23,7 +23,7 @@ pub struct Shown {
     next: Next,
 }
 
-/// Reads the state of the identity. Without a consent that covers other requests, the next action is to give it.
+/// Reads the state of the identity. If no consent covers the person's requests, the next action is to give one.
 ///
 /// # Errors
 /// Fails if the table cannot be read.

@@ -27,7 +27,7 @@ const STALE: FetchOutcome = "stale";
 /// Stores the file behind a link.
 pub trait KeepObject {
     /// Transfers the file into the bucket as the object of a record, until `end` at the latest; an unfinished upload is
-    /// then aborted. `slot` is the person's patient, with which the file's Patients are compared.
+    /// then aborted. The file's Patients are compared with the person's patient, `slot`.
     fn keep_object(
         &self,
         slot: &PatientSlot,

@@ -70,8 +70,8 @@ pub struct RecordListView {
     records: Vec<RecordView>,
 }
 
-/// The newest records of the patient to whom the caller is linked, without links to their files. The access log gets an
-/// entry once an hour.
+/// The newest records of the patient to whom the caller is linked, without links to their files. The access log gets
+/// one entry an hour for each app.
 ///
 /// # Errors
 /// Refuses a caller who has not consented, is not linked to a patient, or whose identity is not verified for this
@@ -97,7 +97,7 @@ shared::ports! {
 }
 
 /// One record of the caller. If its file is in the bucket, adds a link to the file. The link counts against the
-/// person's share. The state of that share is also returned.
+/// person's share, whose state is also returned.
 ///
 /// # Errors
 /// Fails like [`list`]. Also fails if a link must be minted and the person's share is used up. Another person's record
@@ -115,7 +115,8 @@ pub async fn show(
         let Some(object) = &record.object else {
             return Ok((of_record(&record, now), None));
         };
-        // A later time at each try: a link that another request made at the same time has the same key in the log.
+        // Each try has a later time, because the entry of a link that another request made at the same time has the
+        // same key.
         let at = io.now().plus(Duration::from_millis(tries));
         let mint = Mint {
             record: &record,
@@ -144,8 +145,8 @@ async fn read(
     Ok((record.ok_or_else(|| Problem::new(Code::NotFound))?, shares, root))
 }
 
-/// The records that a caller may read: those of the patient to whom they are linked now, unless the record's time has
-/// passed because the caller does not consent to its keeping.
+/// The records that a caller may read: those of the patient to whom they are linked now. Without consent to `keep`, an
+/// old record is left out.
 fn readable<'p>(
     io: &'p (impl ConsentTerms + Retention + Clock),
     (slot, identity, root): &'p (PatientSlot, Identity, PersonRoot),

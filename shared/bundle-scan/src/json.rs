@@ -10,8 +10,8 @@ pub(super) const DEPTH_MAX: usize = 512;
 /// Longest [`Want::Word`] that the reader gets whole, in bytes. A longer text is cut to one byte more, so that the
 /// reader notices it.
 pub(super) const TEXT_MAX: usize = 64;
-/// Longest [`Want::Raw`] that the reader gets whole, in bytes; a longer one is cut in the same way. It fits the longest
-/// name that a caller may state: 200 characters, each as two escapes of six bytes.
+/// Longest [`Want::Raw`] that the reader gets whole, in bytes; a longer one is cut in the same way. The longest name
+/// that the API accepts fits: 200 characters, each as two escapes of six bytes.
 pub(super) const RAW_MAX: usize = 2_400;
 
 /// Why the lexer or its reader refuses the document.

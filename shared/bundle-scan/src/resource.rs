@@ -1,4 +1,4 @@
-//! Reads one entry's resource: its type, and the fields that state whose Patient it is.
+//! Reads one entry's resource: its type, and the fields that identify a Patient.
 
 use std::mem::{replace, take};
 
@@ -26,8 +26,8 @@ pub enum PatientField {
 pub trait ResourceSink {
     /// A text as it is written, with its escapes and without its quotes.
     fn text(&mut self, field: PatientField, raw: &[u8]);
-    /// The field has a text of more than 2,400 bytes, or readers may differ in its value. They differ if the field
-    /// appears twice, or if a name beside it has an escape and may therefore be the same name.
+    /// The field's text is longer than 2,400 bytes, or JSON readers may read different values. They may if the field
+    /// appears twice, or if a key beside it has an escape and may be the same key.
     fn unclear(&mut self, field: PatientField);
     /// An element of `name` ends.
     fn end_name(&mut self);
@@ -43,7 +43,7 @@ impl ResourceSink for () {
     fn end_resource(&mut self, _is_patient: bool) {}
 }
 
-/// The innermost known part of the resource around the current position. Each variant lies inside the one before.
+/// The innermost part of the resource that contains the current position. Each variant lies inside the one before.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
     Top,
@@ -52,7 +52,7 @@ enum Part {
     Given,
 }
 
-/// The meaning of the value after the current key.
+/// The value that follows the current key.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 enum Slot {
     Type,

@@ -97,7 +97,7 @@ impl Notice {
     }
 }
 
-/// The rule by which a deployment asks persons for their consent.
+/// The party that asks persons for their consent and stores it: this stack or the app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConsentRule {
     /// This stack, with this notice.

@@ -29,8 +29,8 @@ pub struct Identity {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<OpenSession>,
     /// Whether a session was ever dropped, or opened for other demographics than an earlier session. The person may
-    /// have passed such an earlier session's page, and that page's event may come late. An event that names no session
-    /// then does not prove anything about the open session.
+    /// have passed such an earlier session's page, and that page's event may come late. If this is true, an event that
+    /// names no session proves nothing about the open session.
     #[serde(default)]
     pub superseded_other: bool,
     /// Counts every write; each write is conditional on it.
@@ -142,8 +142,8 @@ impl Identity {
         self
     }
 
-    /// Drops all hosted sessions, so that later events about them bind nothing, even after a new session. `None` if
-    /// there is none.
+    /// Drops all hosted sessions. Later events about them then bind nothing, even if another session is open. `None` if
+    /// there is no session.
     #[must_use]
     pub fn drop_sessions(&self) -> Option<Self> {
         if self.session.is_none() && self.earlier.is_empty() {

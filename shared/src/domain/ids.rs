@@ -182,8 +182,8 @@ uuid_id!(/// One pull of a person's record: one network query and the work that 
 uuid_id!(/// One consolidated record, asked for or fetched.
     RecordId, "record id");
 
-/// The random folder of a person's records in the bucket. Its name stands in the links to records, so it says nothing
-/// about the person. `Debug` hides it, because it names one person.
+/// The random folder of a person's records in the bucket. Its name stands in the links to records, so it is random.
+/// `Debug` hides it, because all links to a person's records have the same folder.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RecordFolder(#[serde(with = "uuid::serde::simple")] Uuid);

@@ -179,7 +179,7 @@ impl PatientSlot {
         }
     }
 
-    /// The person whom a record of this patient must show, if it was requested at this time.
+    /// The person whom each Patient of a record must show. The record was requested for `patient` at `requested_at`.
     #[must_use]
     pub fn expected_patient(&self, patient: &PatientId, requested_at: Time) -> ExpectedPatient {
         let link = self.settled().ok().filter(|link| link.patient == *patient);
@@ -190,8 +190,8 @@ impl PatientSlot {
         }
     }
 
-    /// The access that ends a successful change: a first link or a link to another patient, or other demographics or
-    /// another opt-out of the linked patient.
+    /// The access of a successful change: [`Access::Linked`] for a first link or another patient, otherwise
+    /// [`Access::DemographicsChanged`].
     #[must_use]
     pub fn access(&self, link: &PatientLink) -> Access {
         match &self.link {

@@ -132,14 +132,15 @@ impl PersonRoot {
         })
     }
 
-    /// The end of the consent to keep records, if it ends at `now` or ended before.
+    /// When the consent to keep records ended: at `now` if it is in force, otherwise the stored time.
     fn keep_end(&self, now: Time) -> Option<Time> {
         let ends = self.consent.as_ref().is_some_and(Consent::keeps);
         if ends { Some(now) } else { self.keep_ended_at }
     }
 
     /// The time from which an ended record is no longer shown, because the person does not consent to its keeping:
-    /// `days` after the later of the record's end and the end of that consent. `None` if the record stays.
+    /// `days` after the later of the record's end and the end of that consent. `None` if the record has not ended, or
+    /// if it is kept.
     #[must_use]
     pub fn kept_until(&self, record: &Record, rule: &ConsentRule, days: u32) -> Option<Time> {
         let keeps = self.consent.as_ref().is_some_and(Consent::keeps);

@@ -344,7 +344,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// The accesses that the change is, each with its result.
+    /// The accesses for which the change leaves entries, each with its result.
     pub fn accesses(&self) -> impl Iterator<Item = (Access, Option<PullState>)> {
         let started = self.started.then_some((Access::PullStarted, None));
         let ended = self.ended.map(|state| (Access::PullEnded, Some(state)));

@@ -258,14 +258,14 @@ pub struct RecordChange {
     pub locks: bool,
     /// Whether the patient's lock must be released.
     pub unlocks: bool,
-    /// The earlier deadline that the patient's lock gets, because the record's last query may run until then.
+    /// The earlier deadline of the patient's lock: until then, the record's last query may run.
     pub shortens: Option<Time>,
     /// Whether a call to Metriport or a transfer follows that needs the record's grant.
     pub calls: bool,
 }
 
 impl RecordChange {
-    /// The access that the change is: it stores the object. A record that has its object does not change again.
+    /// The access for which the change leaves an entry: the record was stored. A stored record never changes again.
     #[must_use]
     pub fn access(&self) -> Option<Access> {
         (self.record.state == RecordState::Available).then_some(Access::RecordStored)

@@ -1,4 +1,5 @@
-//! The condition for every route that links, proofs, challenges, pulls or reads: a consent of the person covers it.
+//! The condition for every route that links, proofs, challenges, pulls or reads: the person's consent covers the
+//! request.
 
 use crate::domain::consent::ConsentRule;
 use crate::domain::person_root::{ConsentGap, Grant, PersonRoot};

@@ -145,8 +145,8 @@ pub trait ConsentTerms {
     fn consent_rule(&self) -> &ConsentRule;
 }
 
-/// Names the life of records whose keeping the person does not consent to.
+/// Names how long a record is shown without consent to `keep`.
 pub trait Retention {
-    /// Days after the record's end.
+    /// Days after the record's end, or after the end of the consent to `keep` if that is later.
     fn record_retention_days(&self) -> u32;
 }

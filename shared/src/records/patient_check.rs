@@ -1,5 +1,5 @@
-//! Compares the Patients of a record with the person while the record passes. The check holds one name at a time, so
-//! its memory does not grow with the record.
+//! Compares the Patients of a record with the person while the record streams into the bucket. The check holds one name
+//! at a time, so its memory does not grow with the record.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -9,7 +9,7 @@ use super::{PatientField, ResourceSink};
 use crate::domain::demographics::TEXT_CHARS_MAX;
 use crate::domain::patient::{DifferentField, ExpectedPatient, PatientComparison};
 
-/// Longest name that is compared, in bytes: the longest one that a person may state. A longer one is different.
+/// Longest name that is compared, in bytes: the longest name that the API accepts. A longer name is different.
 const NAME_BYTES_MAX: usize = 4 * TEXT_CHARS_MAX;
 /// Maximum number of names of one Patient that are compared, because each comparison takes several hashes. A Patient
 /// with more names is different.
@@ -24,12 +24,12 @@ pub(super) struct PatientCheck {
     different: BTreeSet<DifferentField>,
 }
 
-/// The differences of the current resource, should it be a Patient.
+/// The differences of the current resource. They count only if it is a Patient.
 #[derive(Default)]
 struct ReadResource {
     different: BTreeSet<DifferentField>,
     names: u32,
-    /// Whether one of the names so far is the person's; `None` if none could be compared.
+    /// Whether one of the names so far is the person's. `None` while no name could be compared.
     is_named: Option<bool>,
 }
 
@@ -107,7 +107,7 @@ impl ResourceSink for PatientCheck {
     }
 }
 
-/// Adds a text to a name. Returns whether the name is not too long.
+/// Adds a text to a name, unless the name becomes too long. Returns whether the text was added.
 fn add(name: &mut String, text: &str) -> bool {
     let fits = name.len() + text.len() <= NAME_BYTES_MAX;
     if fits {
@@ -116,7 +116,7 @@ fn add(name: &mut String, text: &str) -> bool {
     fits
 }
 
-/// The text behind its escapes; `None` if it has half of a surrogate pair.
+/// Decodes the escapes of a text. `None` if the text has half of a surrogate pair.
 fn decode(raw: &[u8]) -> Option<Cow<'_, str>> {
     if !raw.contains(&b'\\') {
         return str::from_utf8(raw).ok().map(Cow::Borrowed);

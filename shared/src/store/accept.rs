@@ -57,8 +57,9 @@ port! {
     }
 }
 
-/// Checks whether the session is unused and the patient has no open pull. A pull that would be refused thus takes no
-/// slot of the rate budget. The result may be outdated: only the transaction of [`AcceptPull::accept_pull`] decides.
+/// Checks whether the session is unused and the patient has no open pull. Without this check, a pull that the
+/// transaction refuses would take a slot of the rate budget. The result may be outdated: only the transaction of
+/// [`AcceptPull::accept_pull`] decides.
 ///
 /// # Errors
 /// Fails with [`StoreError::Conflict`] and the failed conditions, like [`AcceptPull::accept_pull`]. Also fails if the
@@ -120,7 +121,7 @@ impl AcceptPull for Table {
             )?
             .commit()
             .await?;
-        // Counted only after the commit, because a refused pull did not start.
+        // Counted only after the commit, because a refused pull was not accepted.
         self.metrics.put(&[Metric::pull_started()]);
         Ok(())
     }

@@ -95,7 +95,7 @@ pub(super) fn message(message: &MessageId) -> Key {
     key(format!("MESSAGE#{}", message.as_str()), "SEEN")
 }
 
-/// An entry of the access log. The partition is not the person's, so that an erasure leaves it.
+/// An entry of the access log. Its partition is not that of the person's other items, so that an erasure leaves it.
 pub(super) fn log(owner: &OwnerId, entry: &LogEntry) -> Key {
     key(format!("LOG#{}", owner.as_str()), entry.sort_key())
 }

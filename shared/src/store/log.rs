@@ -1,8 +1,9 @@
 //! The access log. A person's entries have a partition of their own, because they stay after an erasure of the person's
 //! data. The index `day` lists the entries of all persons by day.
 //!
-//! An entry is written in the transaction of its effect, so that neither exists without the other. It is stored as the
-//! text that its leaf hash covers. No code serializes an entry again, so a later version cannot invalidate a proof.
+//! An entry is written in the transaction of its effect, so that neither exists without the other. The entries of lists
+//! and commands have no such transaction. An entry is stored as the text that its leaf hash covers. No code serializes
+//! an entry again, so a later version cannot invalidate a proof.
 
 use std::time::Duration;
 
@@ -19,15 +20,16 @@ use crate::domain::log::{Access, Actor, LogDay, LogEntry, LogHash, leaf};
 use crate::domain::{OwnerId, Time, Timing};
 use crate::ports::port;
 
-/// Maximum number of clients whose reads of one kind are logged within one hour of a person.
+/// Maximum number of a person's apps whose reads of one kind leave an entry within one hour.
 const CLIENTS_MAX: u32 = 16;
-/// Maximum number of commands of operators whose entries have one millisecond.
+/// Maximum number of entries of commands that begin in the same millisecond.
 const COMMANDS_MAX: u32 = 16;
-/// The owner id of the entries that concern several persons. No person has it: theirs begin with `v1.`.
+/// The owner id of entries that concern several persons. A person's owner id begins with `v1.`, so it is never this
+/// text.
 pub(super) const OPERATORS: &str = "operators";
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// Writes entries for one function.
+/// Makes the entries of one function or command.
 #[derive(Debug, Clone)]
 pub(super) struct LogWriter {
     via: String,
@@ -49,7 +51,7 @@ struct LogRow<'a> {
 }
 
 port! {
-    /// Logs reads of a kind of which a person may make many.
+    /// Logs a kind of read that a person may repeat often.
     pub trait NoteHour via HasStore {
         /// Writes one entry for the hour, the person and their app. The entry's time is the beginning of the hour.
         async fn note_hour(&self, owner: &OwnerId, what: Access, actor: &Actor, now: Time) -> Result<()>;
@@ -141,7 +143,8 @@ impl Table {
         })
     }
 
-    /// Writes an entry. If an entry has its key already, nothing is written, and the actor of that entry is returned.
+    /// Writes an entry under a new key. If another entry has the key, writes nothing and returns the actor of that
+    /// entry.
     async fn write_new_entry(&self, owner: &OwnerId, entry: &LogEntry) -> Result<Option<String>> {
         let put = self.client.put_item().table_name(&self.name);
         let put = put
@@ -155,7 +158,7 @@ impl Table {
     }
 }
 
-/// The actor of the entry that has the key of a refused put.
+/// The actor of the stored entry because of which DynamoDB refused a put.
 fn stored_actor<R>(error: &SdkError<PutItemError, R>) -> Result<String> {
     match error.as_service_error() {
         Some(PutItemError::ConditionalCheckFailedException(failed)) => {
@@ -167,7 +170,7 @@ fn stored_actor<R>(error: &SdkError<PutItemError, R>) -> Result<String> {
 }
 
 impl Transaction<'_> {
-    /// Adds an entry of the access log. Fails if an entry has its key already.
+    /// Adds an entry of the access log. Fails if another entry has its key.
     pub(super) fn put_log(self, owner: &OwnerId, entry: &LogEntry) -> Result<Self> {
         let log = self.table.log()?;
         let (key, row, ttl) = (keys::log(owner, entry), log.row(owner, entry), log.ttl(entry));

@@ -1,5 +1,5 @@
-//! The write before a record link is made: the link's entry in the access log, together with its charge to the person's
-//! share. Neither exists without the other.
+//! The write before a record link is made. It adds the link's entry to the access log and charges the person's share,
+//! in one transaction.
 
 use super::table::number;
 use super::transaction::Replaces;
@@ -27,7 +27,7 @@ pub struct Mint<'a> {
 pub trait WriteMint {
     /// The shares; unused ones if nothing is stored.
     fn shares(&self, owner: &OwnerId) -> impl Future<Output = Result<PersonShares>> + Send;
-    /// Writes the entry of a link, and `charged`, the shares with the link's charge. Fails if
+    /// Writes a link's entry, and the shares `charged`, which include the link's charge. Fails if
     ///
     /// - the stored shares have changed since they were read ([`Condition::SharesAsRead`]),
     /// - another link to the record has the same time ([`Condition::EntryNew`]),

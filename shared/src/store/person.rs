@@ -87,7 +87,7 @@ port! {
         /// Stores the end of a change, and makes the person the owner of the linked patient. Fails if another person
         /// owns or claims the patient ([`Condition::PatientUnowned`]).
         async fn end_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Result<()>;
-        /// Stores the end of a successful change like [`WritePatient::end_change`], and logs the access that it is.
+        /// Stores the end of a successful change like [`WritePatient::end_change`], and logs the access `what`.
         async fn finish_change(
             &self,
             owner: &OwnerId,

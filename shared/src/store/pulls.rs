@@ -321,7 +321,7 @@ impl Transaction<'_> {
         )
     }
 
-    /// Gives the lock that a record holds an earlier deadline.
+    /// Moves the deadline of a lock that the record holds to an earlier time.
     pub(super) fn shorten_consolidated_lock(self, owner: &OwnerId, record: &Record, until: Time) -> Result<Self> {
         let lock = LockRow {
             owner: owner.clone(),

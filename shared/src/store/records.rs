@@ -44,7 +44,7 @@ port! {
     /// Writes a change of a record.
     pub trait WriteRecord via HasStore {
         /// Writes the change over the previous version, and takes or releases the patient's lock as the change
-        /// requires. Logs the access that the change is. If a call or a transfer follows, the record's grant must hold.
+        /// requires. Logs the access of the change. If a call or a transfer follows, the record's grant must hold.
         async fn write_record(&self, owner: &OwnerId, write: RecordWrite<'_>) -> Result<()>;
     }
 }

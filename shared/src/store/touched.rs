@@ -1,4 +1,4 @@
-//! Reads whose records were touched, from the index of the access log's days. No function has this port.
+//! Lists persons by their entries in the access log, from its index `day`. No function has this port.
 
 use std::collections::HashMap;
 
@@ -18,12 +18,12 @@ const AT_ONCE: usize = 16;
 const BATCH_MAX: usize = 100;
 
 port! {
-    /// Reads whose records were touched.
+    /// Lists persons by their entries in the access log.
     pub trait ReadTouched via HasStore {
         /// The persons with an entry of the access log within the span. The index is read eventually consistent, so
         /// entries of the last seconds can be missing.
         async fn touched(&self, span: TouchedSpan, by: &TouchedBy, timing: Timing) -> Result<TouchedPersons>;
-        /// The persons' ids at Metriport. A person who is not linked is left out.
+        /// The persons' external ids. A person who is not linked is left out.
         async fn external_ids(&self, owners: &[OwnerId]) -> Result<HashMap<OwnerId, ExternalId>>;
     }
 }
@@ -81,7 +81,7 @@ impl Table {
         Ok(persons)
     }
 
-    /// The ids of one batch. DynamoDB can leave keys unread; these are read again.
+    /// The ids of one batch. If DynamoDB leaves keys unread, they are requested again.
     async fn external_ids_of(&self, batch: KeysAndAttributes) -> Result<HashMap<OwnerId, ExternalId>> {
         let mut found = HashMap::new();
         let mut unread = Some(batch);

@@ -167,7 +167,7 @@ impl Transaction<'_> {
         self.add_check(condition, check)
     }
 
-    /// Requires that a person's grant still holds. A grant without a number holds always.
+    /// Requires that a person's grant still holds. A grant without a number always holds.
     pub(super) fn check_grant(self, owner: &OwnerId, grant: Grant) -> Result<Self> {
         let Some(number_of_grant) = grant.number() else {
             return Ok(self);

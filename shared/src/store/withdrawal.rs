@@ -1,4 +1,4 @@
-//! The withdrawal of a person's consent: reads their open work, and ends it in one transaction.
+//! The withdrawal of a person's consent: reads their open work, and writes each transaction that ends it.
 
 use futures_util::try_join;
 
@@ -13,7 +13,7 @@ use crate::domain::pull::PullEvent;
 use crate::domain::{OwnerId, Time};
 use crate::ports::port;
 
-/// Number of pulls that are read. Older pulls ended long ago; without a grant, they begin no call.
+/// Number of pulls that are read. Older pulls ended long ago, and begin no call, because their grant has ended.
 const PULLS_READ: i32 = 50;
 
 /// One transaction of a withdrawal, and the reads on which it depends.
@@ -23,7 +23,7 @@ pub struct WithdrawalWrite<'a> {
     pub open: &'a OpenWork,
     /// The changes.
     pub withdrawal: &'a Withdrawal,
-    /// The person.
+    /// The caller, as the access log names them.
     pub actor: &'a Actor,
     /// The time of the write.
     pub now: Time,
@@ -55,9 +55,9 @@ impl<'a> WithdrawalWrite<'a> {
 port! {
     /// Withdraws a person's consent.
     pub trait WithdrawConsent via HasStore {
-        /// Reads everything that a withdrawal may end. The challenge and the list of requested records are read before
-        /// the pulls and records. New work changes one of these two items. Work that these reads miss therefore makes
-        /// [`WithdrawConsent::write_withdrawal`] fail.
+        /// Reads everything that a withdrawal may end: first the challenge and the list of requested records, then
+        /// pulls and records. New work changes the challenge or the list. If the reads miss such work,
+        /// [`WithdrawConsent::write_withdrawal`] therefore fails.
         async fn open_work(&self, owner: &OwnerId) -> Result<OpenWork>;
         /// Writes all changes of a withdrawal and its entries in the access log. Fails if an item that was read has
         /// changed.
@@ -142,7 +142,7 @@ impl Transaction<'_> {
                 identity,
                 [],
             ),
-            // A session that is opened meanwhile is read and dropped by the next attempt.
+            // If a session is opened meanwhile, the next attempt reads and drops it.
             None => self.check(Condition::IdentityAsRead, key, version),
         }
     }

@@ -37,7 +37,7 @@ enum Part {
     Pipeline,
     /// Price of a pull, of an idle person and of an idle stack.
     Cost,
-    /// The list of persons whose records were touched, over a large access log.
+    /// `ias account touched`, over a large access log.
     Touched,
     /// All of them, one after the other.
     All,

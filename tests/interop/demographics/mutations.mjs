@@ -22,7 +22,7 @@ function without([name, file, from, to]) {
   return parts.join(to);
 }
 
-// The crates of the workspace that the domain names outside its tests.
+// The external crates that the domain uses outside its tests.
 function neededCrates() {
   const manifest = readFileSync(join(root, "Cargo.toml"), "utf8");
   const crates = [...manifest.split("[workspace.dependencies]")[1].split("\n[")[0].matchAll(/^([\w-]+) = (?!\{ path)/gm)];

@@ -172,7 +172,7 @@ def retention(expansion):
         kept = [(one.get("DeletionPolicy"), one.get("UpdateReplacePolicy")) for one in (body, resources[bucket])]
         if kept[0] != kept[1]:
             yield f"{name} is not retained like {bucket}"
-        # Object Lock needs versions. What it locks is not about a person.
+        # Object Lock needs versions. A seal is not a person's record.
         if bucket == "SealsBucket":
             continue
         if "VersioningConfiguration" in resources[bucket]["Properties"]:

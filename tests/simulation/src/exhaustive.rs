@@ -29,7 +29,8 @@ pub struct Bounds {
     pub ambiguous: u8,
     /// Webhooks that Metriport delivers again or fails to deliver.
     pub webhook_faults: u8,
-    /// Withdrawals of consent, between any two operations of the functions. No other function runs meanwhile.
+    /// Withdrawals of consent, between any two operations of another function. No other operation happens during a
+    /// withdrawal.
     pub withdrawals: u8,
     /// Moves of the clock while other choices are possible.
     pub clock: u8,

@@ -1,6 +1,6 @@
-//! `ias account touched` lists the persons whose records were touched within a span of time, as a notice of a breach
-//! needs them (16 CFR 318.5). It reads the index of the access log's days, and nothing else of persons but their ids at
-//! Metriport. An entry of the log names the operator before anything is read.
+//! `ias account touched` lists the persons with entries in the access log within a span of time, for a notice of a
+//! breach (16 CFR 318.5). It reads the log's index `day` and the persons' external ids, and nothing else about persons.
+//! An entry that names the operator is written before anything is read.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,8 @@ use super::operator::LogArgs;
 use super::{StackSecret, StackSecrets, operator, table};
 use crate::report::{say, say_line};
 
-/// Number of persons from which the Federal Trade Commission is notified at once (16 CFR 318.5(c)).
+/// Number of persons from which the Federal Trade Commission is notified at the same time as the persons (16 CFR
+/// 318.5(c)).
 const MANY: usize = 500;
 
 /// Options of `account touched`.
@@ -109,7 +110,7 @@ async fn read(
     Ok((persons, ids))
 }
 
-/// One person. A person without an id at Metriport is not linked, or was erased.
+/// One person. A person without an external id is not linked, or was erased.
 fn line(owner: &OwnerId, id: Option<&ExternalId>, touches: &Touches) -> String {
     let (owner, id) = (owner.as_str(), id.map_or("-", ExternalId::as_str));
     format!(

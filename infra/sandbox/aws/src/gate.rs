@@ -190,7 +190,7 @@ async fn operation(service: Service, parts: &Parts, body: &mut Body) -> Result<S
     Ok(name.unwrap_or(UNKNOWN_OPERATION).to_owned())
 }
 
-/// Reads a small body and leaves a copy in its place.
+/// Reads a small body, which stays readable.
 async fn read(body: &mut Body) -> Result<Bytes, Response> {
     let bytes = to_bytes(std::mem::take(body), BODY_BYTES_MAX).await;
     let bytes = bytes.map_err(|_too_large| StatusCode::PAYLOAD_TOO_LARGE.into_response())?;

@@ -1,8 +1,7 @@
 //! A withdrawal of consent, which ends all open work of a person.
 //!
 //! One transaction ends the work by the versions that were read. Its size is limited, so a withdrawal of much work
-//! consists of several transactions. Work that no transaction ends comes to an end by itself: no call follows without
-//! the grant of the withdrawn consent.
+//! consists of several transactions. Work that no transaction ends makes no further call, because its grant has ended.
 
 #[cfg(test)]
 mod tests;
@@ -42,9 +41,9 @@ pub struct OpenWork {
 /// The changes of one transaction of a withdrawal.
 #[derive(Debug, Clone)]
 pub struct Withdrawal {
-    /// The root without the consent. `None` if an earlier transaction of the same withdrawal wrote it.
+    /// The root without the consent; `None` if an earlier transaction of the same withdrawal wrote it.
     pub root: Option<PersonRoot>,
-    /// The challenge, without the pending one and without a held session.
+    /// The challenge slot, with neither a pending challenge nor a held session.
     pub challenge: ChallengeSlot,
     /// The identity without hosted sessions. `None` if it has none.
     pub identity: Option<Identity>,
@@ -65,7 +64,7 @@ pub struct EndedWork {
 
 /// Withdraws the consent and ends open work. `None` if the consent was withdrawn before and no work is open.
 ///
-/// If the app keeps the consents, a withdrawal ends the work that was accepted since the last one.
+/// If the app keeps the consents, a withdrawal ends the work that was accepted since the last withdrawal.
 #[must_use]
 pub fn withdraw(open: &OpenWork, now: Time, timing: Timing) -> Option<Withdrawal> {
     let identity = open.identity.drop_sessions();
@@ -76,7 +75,8 @@ pub fn withdraw(open: &OpenWork, now: Time, timing: Timing) -> Option<Withdrawal
     if root.is_none() && is_over {
         return None;
     }
-    // Work that is open after a withdrawal was accepted later, unless the same withdrawal has not ended it yet.
+    // If the stored withdrawal has the time `now`, it is this one, which needs further transactions. Otherwise the open
+    // work was accepted after it.
     let again = (open.root.withdrawn_at != Some(now)).then(|| PersonRoot {
         withdrawn_at: Some(now),
         version: open.root.version + 1,
@@ -106,7 +106,7 @@ impl OpenWork {
     }
 }
 
-/// Ends waiting pulls first: `expired` pulls only wait for a report that probably never comes.
+/// Ends `expired` pulls last: they only wait for a report that probably never comes.
 fn withdrawn_pulls(pulls: &[Pull], now: Time, timing: Timing) -> Vec<Change> {
     let (waiting, others): (Vec<_>, Vec<_>) = pulls.iter().partition(|pull| pull.state.waits());
     let event = PullEvent::ConsentWithdrawn;
@@ -125,7 +125,7 @@ fn failed_records(records: &[Record], now: Time, timing: Timing) -> Vec<RecordCh
     let event = RecordEvent::ConsentWithdrawn;
     let ended = records.iter().filter_map(|record| record.apply(&event, now, timing));
     let mut changes: Vec<_> = ended.take(WITHDRAWN_RECORDS_MAX).collect();
-    // The lock's holder claimed it last. Another record that counts as holder has lost the lock after its deadline.
+    // The record that claimed the lock last holds it. Another record in such a state lost the lock at its deadline.
     changes.sort_by_key(|change| std::cmp::Reverse(change.record.attempt_until));
     let mut touched: BTreeSet<PatientId> = BTreeSet::new();
     for change in &mut changes {

@@ -67,6 +67,6 @@ accesses! {
     QuarantinePurged = "quarantine_purged",
     /// An operator unlinked the patient.
     PatientReleased = "patient_released",
-    /// An operator listed the persons whose records were touched.
+    /// An operator listed persons by their entries in the access log.
     TouchedListed = "touched_listed",
 }

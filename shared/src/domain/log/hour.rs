@@ -1,11 +1,11 @@
-//! Hours of the access log. Reads of lists make one entry an hour.
+//! Hours of the access log. Lists of records leave one entry an hour for each app of a person.
 
 use crate::domain::{Time, Timing};
 
 const HOUR_MILLIS: i64 = 3_600_000;
 
 impl Time {
-    /// The beginning of this time's hour, in UTC. The scale of the time divides the hour as it divides the day, so an
+    /// The beginning of this time's hour, in UTC. `TIME_SCALE` divides the hour and the day of the log alike, so an
     /// hour never lies in two days.
     #[must_use]
     pub fn log_hour(self, timing: Timing) -> Self {

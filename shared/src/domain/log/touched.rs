@@ -1,4 +1,4 @@
-//! The persons whose records were touched within a span of time.
+//! The persons who have entries in the access log within a span of time.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -16,7 +16,7 @@ pub struct TouchedSpan {
 }
 
 impl TouchedSpan {
-    /// The days of the log that have a part of the span.
+    /// The days of the log that overlap the span.
     pub fn days(self, timing: Timing) -> impl Iterator<Item = LogDay> {
         let (first, last) = (LogDay::of(self.from, timing), LogDay::of(self.to, timing));
         std::iter::successors(Some(first), |day| Some(day.next())).take_while(move |day| *day <= last)

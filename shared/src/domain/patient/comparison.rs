@@ -11,11 +11,11 @@ use crate::domain::PatientId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DifferentField {
-    /// The Patient has another id than the patient for whom the record was requested.
+    /// The Patient's id is unclear, or is not that of the patient for whom the record was requested.
     PatientId,
-    /// None of the Patient's names is the person's.
+    /// None of the Patient's names is the person's, a name is unclear, or there are too many names.
     Name,
-    /// The Patient has another birth date.
+    /// The Patient's birth date is unclear, or is not the person's.
     BirthDate,
 }
 
@@ -72,8 +72,8 @@ impl PatientComparison {
 pub struct ExpectedPatient {
     /// The patient for whom the record was requested.
     pub id: PatientId,
-    /// The fingerprint of the demographics that this patient has had since before the record was requested; `None` if
-    /// there is none, so that only ids are compared.
+    /// The fingerprint of demographics that the patient already had when the record was requested. If there is none,
+    /// only ids are compared.
     pub fingerprint: Option<PatientFingerprint>,
 }
 

@@ -1,8 +1,8 @@
 //! The fingerprint of a person's demographics, with which a record's Patient is compared.
 //!
-//! It holds keyed hashes of the names and of the birth date, but neither of them. The key is random and the person's
-//! own, so hashes of two persons cannot be compared. It is stored beside the hashes, because `record-fetch` has no
-//! secret. A reader of the table can therefore test guesses.
+//! It holds keyed hashes of the names and of the birth date, but no name and no date. The key is random and the
+//! person's own, so hashes of two persons cannot be compared. It is stored beside the hashes, because `record-fetch`
+//! has no secret. A reader of the table can therefore test guesses.
 
 use std::fmt;
 
@@ -58,7 +58,8 @@ pub struct PatientFingerprint {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     family: Option<NameKey<PartHash>>,
     birth_date: PartHash,
-    /// When Metriport was known to have these demographics. A record that was requested earlier may have others.
+    /// The time from which Metriport certainly had these demographics. A record that was requested earlier may show
+    /// others.
     since: Time,
 }
 
@@ -81,14 +82,15 @@ impl PatientFingerprint {
         }
     }
 
-    /// Whether a record that was requested at this time can be compared.
+    /// Whether the names and birth date of a record that was requested at this time can be compared.
     #[must_use]
     pub fn covers(&self, requested_at: Time) -> bool {
         requested_at >= self.since
     }
 
     /// Whether a name is the person's by the rules of [`names`](crate::domain::names), which apply to given and family
-    /// names separately. A given or family name without a letter or digit is not compared; `None` if neither is.
+    /// names separately. A given or family name without a letter or digit is not compared. `None` if nothing was
+    /// compared.
     #[must_use]
     pub fn has_name(&self, given: &str, family: &str) -> Option<bool> {
         let sides = [(&self.given, GIVEN, given), (&self.family, FAMILY, family)];
@@ -99,8 +101,8 @@ impl PatientFingerprint {
         matches.reduce(|all, one| all && one)
     }
 
-    /// Whether a FHIR date (hl7.org/fhir/R4/datatypes.html#date) is another birth date. A date without its day says
-    /// nothing.
+    /// Whether a FHIR date (hl7.org/fhir/R4/datatypes.html#date) is another birth date. A date without its day is not
+    /// another birth date.
     #[must_use]
     pub fn has_other_birth_date(&self, date: &str) -> bool {
         !is_partial(date) && hash_birth_date(self.key, date) != self.birth_date

@@ -105,7 +105,8 @@ impl Record {
         attempt.map_or(self.expires_at, |until| until.min(self.expires_at))
     }
 
-    /// Until when a consolidated query of this record may run: a start may be on its way, and may begin another query.
+    /// The time until which a consolidated query of this record may run. A start without an answer may still begin a
+    /// query.
     fn query_until(&self, now: Time, timing: Timing) -> Time {
         let latest = now.plus(timing.consolidated_life());
         let until = self.attempt_until.filter(|_| self.state == RecordState::Processing);

@@ -47,7 +47,7 @@ impl Io {
         let mut outcome = self.commit(writes.clone()).await;
         let locks = writes.iter().filter(|write| write.condition == Condition::LockOurs);
         let locks: Vec<Key> = locks.map(|write| write.key.clone()).collect();
-        // Here the error does not name the lost lock. Each is left out alone, then all.
+        // The error does not name the lost lock. Each lock's write is therefore left out alone, and then all of them.
         for lost in locks.iter().map(std::slice::from_ref).chain([locks.as_slice()]) {
             if !is_lost_lock(&outcome) {
                 break;

@@ -1,5 +1,5 @@
-//! Rule 12: a call follows only from an intent that was written under the stored grant. A withdrawal is final for the
-//! work that it ends.
+//! Rule 12: a call follows only from an intent that was written while its grant held. Work that a withdrawal ended
+//! stays ended.
 
 use shared::domain::OwnerId;
 use shared::domain::person_root::Grant;
@@ -87,7 +87,8 @@ fn pull_intent(before: Option<&Pull>, after: &Pull) -> Option<Grant> {
     (before.is_none() || claimed).then_some(after.grant)
 }
 
-/// A request for a record, a start, or a transfer. A pull's record is not an intent, but its own start is.
+/// The grant of an intent: a request for a record, a start, or a transfer. The creation of a pull's record is not an
+/// intent; its start is one.
 fn record_intent(before: Option<&Record>, after: &Record) -> Option<Grant> {
     let Some(before) = before else {
         return after.pull.is_none().then_some(after.grant);
@@ -98,8 +99,8 @@ fn record_intent(before: Option<&Record>, after: &Record) -> Option<Grant> {
     (starts || claims || fetches).then_some(after.grant)
 }
 
-/// Judges a call that has no stored intent: a second read after the charge must have shown that the consent holds, or
-/// that the pull was unchanged.
+/// Judges a call that has no stored intent. After the charge, its step must have read again that a consent is given, or
+/// that the pull still waits.
 pub(super) fn called(task: &Task, call: &Call) -> Option<Violation> {
     let since_charge = task
         .log
@@ -114,7 +115,7 @@ pub(super) fn called(task: &Task, call: &Call) -> Option<Violation> {
         Call::OpenSession(..) | Call::OpenChallenge(_) => {
             items.any(|item| item.root().is_some_and(|root| root.consent.is_some()))
         }
-        // The charge of a poll is not an operation. The first read precedes it, so the pull was read twice.
+        // The charge of a poll is not an operation, so its time is unknown. Two reads of the pull therefore suffice.
         Call::ReadQuery(_) => {
             items
                 .filter(|item| item.pull().is_some_and(|pull| pull.state.waits()))
@@ -129,7 +130,7 @@ pub(super) fn called(task: &Task, call: &Call) -> Option<Violation> {
         .flatten()
 }
 
-/// After a withdrawal, no work of the withdrawn grant is open, unless its intent was written before.
+/// At the end of a history, no person without a consent has a challenge or a held session.
 pub(super) fn at_rest(world: &World) -> Option<Violation> {
     let roots = world
         .store

@@ -43,7 +43,7 @@ fn entry(write: &Write) -> Option<Access> {
     }
 }
 
-/// The accesses that a write is, by its item before and after.
+/// The accesses that a write makes, by its item before and after.
 fn effects(world: &World, write: &Write) -> Vec<Access> {
     let Some(item) = put_of(&write.effect) else {
         return Vec::new();

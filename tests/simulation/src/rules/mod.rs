@@ -70,7 +70,7 @@ pub(crate) struct HiddenFacts {
     pub(crate) record_locks: BTreeMap<RecordId, Time>,
     /// Requests that each person was granted, with the time on the function's clock.
     pub(crate) served: BTreeMap<u8, Vec<(PersonAsk, Time)>>,
-    /// The number of entries of links to each record for which no link was made yet.
+    /// For each record, the number of entries of links that were not made yet.
     pub(crate) mints: BTreeMap<RecordId, usize>,
 }
 

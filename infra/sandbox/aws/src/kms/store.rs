@@ -9,7 +9,7 @@ use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Begin of the SubjectPublicKeyInfo of an uncompressed P-256 key (RFC 5480, sections 2 and 2.1.1).
+/// First bytes of the SubjectPublicKeyInfo of an uncompressed P-256 key (RFC 5480, sections 2 and 2.1.1).
 const SPKI_PREFIX: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
     0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
@@ -39,7 +39,7 @@ impl Store {
         Ok(())
     }
 
-    /// Gives the key an alias, which another key may have had before.
+    /// Gives the key an alias, and takes the alias from another key that has it.
     pub(super) fn put_alias(&mut self, alias: &str, id: &str) -> Result<(), Refusal> {
         if !alias.starts_with("alias/") {
             return Err(Refusal::InvalidAlias);

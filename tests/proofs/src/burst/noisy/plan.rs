@@ -82,8 +82,8 @@ mod tests {
 
     use super::*;
 
-    /// The routes of the template, from the lines of its events, except the webhooks' route, which takes no token, and
-    /// the withdrawal of the consent, after which nearly every other request would be refused.
+    /// The routes of the template, from the lines of its events. Two routes are left out: the webhooks' route takes no
+    /// token, and a withdrawal of consent would make the functions refuse nearly every other request.
     fn routes_of_the_template() -> BTreeSet<String> {
         let lines: Vec<&str> = TEMPLATE.lines().map(str::trim).collect();
         let event = |pair: &[&str]| {

@@ -114,7 +114,7 @@ impl ReadIdentity for Io {
 }
 
 impl ReadPerson for Io {
-    /// Reads three times, so that writes can happen in between, because a query is not a snapshot of its items.
+    /// Reads three times, because a query is not a snapshot of its items. Other writes can happen between the reads.
     async fn person(&self, owner: &OwnerId) -> Stored<(PatientSlot, Identity, PersonRoot)> {
         Ok((
             self.patient(owner).await?,
