@@ -67,6 +67,10 @@ pub struct EndedWork {
 /// If the app keeps the consents, a withdrawal ends the work that was accepted since the last withdrawal.
 #[must_use]
 pub fn withdraw(open: &OpenWork, now: Time, timing: Timing) -> Option<Withdrawal> {
+    // This withdrawal was written, and the person has consented again since then. Work of the new grant goes on.
+    if open.root.withdrawn_at == Some(now) && open.root.consent.is_some() {
+        return None;
+    }
     let identity = open.identity.drop_sessions();
     let pulls = withdrawn_pulls(&open.pulls, now, timing);
     let records = failed_records(&open.records, now, timing);

@@ -122,6 +122,26 @@ fn work_accepted_after_a_withdrawal_is_withdrawn_again() {
     assert_eq!(after(&open, &again).ended(), EndedWork { pulls: 1, records: 0 });
 }
 
+/// A withdrawal reads again after its transaction. A consent may lie between the two.
+#[test]
+fn withdrawal_spares_a_consent_given_after_it() {
+    let first = OpenWork {
+        root: consented(),
+        ..OpenWork::default()
+    };
+    let root = withdraw(&first, NOW, timing()).unwrap().root.unwrap();
+    let given = consented().consent.unwrap().given();
+    let open = OpenWork {
+        root: root.give(given, NOW).unwrap(),
+        challenge: open_challenge(),
+        pulls: vec![pull(1, PullState::Queued, 1)],
+        ..OpenWork::default()
+    };
+    assert!(withdraw(&open, NOW, timing()).is_none());
+    // Another request withdraws that consent, too.
+    assert!(withdraw(&open, LATER, timing()).is_some());
+}
+
 fn any_state() -> impl Strategy<Value = PullState> {
     use PullState::{Completed, Consolidating, Expired, Queued, Running, Starting};
     prop::sample::select(vec![Queued, Starting, Running, Consolidating, Expired, Completed])
