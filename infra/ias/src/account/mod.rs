@@ -70,7 +70,7 @@ pub enum AccountCommand {
     Rotate(RotateArgs),
     /// Unlink a patient from the wrong person. Without --confirm, only print what would change.
     ReleasePatient(ReleasePatientArgs),
-    /// List the persons whose records were touched within a span of time, for a notice of a breach.
+    /// List the persons who have entries of the access log within a span of time, for a notice of a breach.
     Touched(TouchedArgs),
 }
 

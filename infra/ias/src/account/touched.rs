@@ -121,9 +121,9 @@ fn line(owner: &OwnerId, id: Option<&ExternalId>, touches: &Touches) -> String {
 
 fn conclusion(persons: usize) -> String {
     let notice = match persons {
-        0 => "nobody's records were touched",
+        0 => "no person has such an entry",
         1..MANY => "fewer than 500",
-        MANY.. => "500 or more: also notify the Federal Trade Commission at once (docs/runbook.md, \"Breach\")",
+        MANY.. => "500 or more: notify the Federal Trade Commission at the same time (docs/runbook.md, \"Breach\")",
     };
     format!("persons={persons}: {notice}")
 }
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn five_hundred_persons_are_many() {
-        assert!(conclusion(0).ends_with("nobody's records were touched"));
+        assert!(conclusion(0).ends_with("no person has such an entry"));
         assert!(conclusion(499).ends_with("fewer than 500"));
         assert!(conclusion(500).contains("Federal Trade Commission"));
     }

@@ -84,7 +84,7 @@ async fn touched_persons_are_listed_with_their_entries() {
     );
     asked(&before, &[])
         .await
-        .well(&["persons=0: nobody's records were touched"]);
+        .well(&["persons=0: no person has such an entry"]);
     app.end().await;
 }
 
