@@ -76,7 +76,7 @@ fn cors_is_off_without_origins() {
     let open = Stack::read(&text, &bindings().with_parameter("CorsOrigins", origins)).unwrap();
     let cors = open.api.unwrap().cors.unwrap();
     assert_eq!(cors.allow_origins.join(","), origins);
-    assert_eq!(cors.allow_methods, ["GET", "POST", "PUT"]);
+    assert_eq!(cors.allow_methods, ["GET", "POST", "PUT", "DELETE"]);
     assert!(cors.expose_headers.contains(&"apigw-requestid".to_owned()));
 }
 
