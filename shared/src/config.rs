@@ -65,6 +65,18 @@ impl Env {
         })
     }
 
+    /// A required number of days, from 1 to 65,535.
+    ///
+    /// # Errors
+    /// When it is missing or not such a number.
+    pub fn days(&self, name: &'static str) -> Result<u16, ConfigError> {
+        let days = self.required(name)?.parse().ok().filter(|days| *days > 0);
+        days.ok_or(ConfigError {
+            name,
+            problem: "not a whole number of days from 1 to 65535",
+        })
+    }
+
     /// A list separated by commas, without empty parts; empty if missing.
     #[must_use]
     pub fn list(&self, name: &str) -> Vec<String> {
@@ -133,12 +145,7 @@ pub fn consent_rule(env: &Env) -> Result<ConsentRule, ConfigError> {
 /// # Errors
 /// When it is missing or not a positive whole number.
 pub fn record_retention_days(env: &Env) -> Result<u32, ConfigError> {
-    const NAME: &str = "RECORD_RETENTION_DAYS";
-    let days: Option<u16> = env.required(NAME)?.parse().ok();
-    days.filter(|days| *days > 0).map(u32::from).ok_or(ConfigError {
-        name: NAME,
-        problem: "not a whole number of days from 1 to 65535",
-    })
+    env.days("RECORD_RETENTION_DAYS").map(u32::from)
 }
 
 /// Reads `REQUIRED_SCOPE`, `REQUIRED_AMR`, `REQUIRED_ACR`, `ACCEPT_ANY_SIGN_IN`, `ASSURANCE_CLAIMS`,

@@ -73,15 +73,9 @@ impl Table {
     /// # Errors
     /// Fails if the variable is missing or not a positive whole number.
     pub fn with_log(mut self, env: &Env, via: &str, timing: Timing) -> std::result::Result<Self, ConfigError> {
-        const NAME: &str = "ACCESS_LOG_RETENTION_DAYS";
-        let days: Option<u16> = env.required(NAME)?.parse().ok();
-        let days = days.filter(|days| *days > 0).ok_or(ConfigError {
-            name: NAME,
-            problem: "not a whole number of days from 1 to 65535",
-        })?;
         self.log = Some(LogWriter {
             via: via.to_owned(),
-            retention_days: days.into(),
+            retention_days: env.days("ACCESS_LOG_RETENTION_DAYS")?.into(),
             timing,
         });
         Ok(self)
