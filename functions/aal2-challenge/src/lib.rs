@@ -40,13 +40,8 @@ shared::holds!(Deps {
     HasUpstream: metriport: Client,
     HasBudget: budget: CallerBudget,
     HasClock: clock: SystemClock,
+    HasConsentRule: consent_rule: ConsentRule,
 });
-
-impl ConsentTerms for Deps {
-    fn consent_rule(&self) -> &ConsentRule {
-        &self.consent_rule
-    }
-}
 
 impl Deps {
     /// Reads the configuration and makes the clients.

@@ -33,13 +33,8 @@ pub struct Deps {
 shared::holds!(Deps {
     HasStore: table: Table,
     HasClock: clock: SystemClock,
+    HasConsentRule: consent_rule: ConsentRule,
 });
-
-impl ConsentTerms for Deps {
-    fn consent_rule(&self) -> &ConsentRule {
-        &self.consent_rule
-    }
-}
 
 impl Retention for Deps {
     fn record_retention_days(&self) -> u32 {

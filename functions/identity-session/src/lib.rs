@@ -53,17 +53,12 @@ shared::holds!(Deps {
     HasUpstream: metriport: Client,
     HasBudget: budget: CallerBudget,
     HasClock: clock: SystemClock,
+    HasConsentRule: consent_rule: ConsentRule,
 });
 
 impl Stage for Deps {
     fn stage(&self) -> &str {
         &self.stage
-    }
-}
-
-impl ConsentTerms for Deps {
-    fn consent_rule(&self) -> &ConsentRule {
-        &self.consent_rule
     }
 }
 

@@ -40,13 +40,8 @@ shared::holds!(Deps {
     HasAdvances: advances: AdvanceQueue,
     HasBudget: budget: CallerBudget,
     HasClock: clock: SystemClock,
+    HasConsentRule: consent_rule: ConsentRule,
 });
-
-impl ConsentTerms for Deps {
-    fn consent_rule(&self) -> &ConsentRule {
-        &self.consent_rule
-    }
-}
 
 impl Deps {
     /// The adapters as `Ports`, so that a step can use nothing else.

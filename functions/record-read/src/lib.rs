@@ -46,13 +46,8 @@ shared::holds!(Deps {
     HasAdvances: advances: AdvanceQueue,
     HasBudget: budget: PersonBudget,
     HasClock: clock: SystemClock,
+    HasConsentRule: consent_rule: ConsentRule,
 });
-
-impl ConsentTerms for Deps {
-    fn consent_rule(&self) -> &ConsentRule {
-        &self.consent_rule
-    }
-}
 
 impl Retention for Deps {
     fn record_retention_days(&self) -> u32 {

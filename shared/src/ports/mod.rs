@@ -69,6 +69,8 @@ has! {
     HasBudget,
     /// Holds a clock.
     HasClock,
+    /// Holds the rule by which the deployment asks for consent.
+    HasConsentRule,
 }
 
 /// Names the fields of a function's `Deps` that are adapters: `shared::holds!(Deps { HasStore: table: Table });`.
@@ -143,6 +145,12 @@ pub trait Stage {
 pub trait ConsentTerms {
     /// The rule.
     fn consent_rule(&self) -> &ConsentRule;
+}
+
+impl<T: HasConsentRule<Adapter = ConsentRule>> ConsentTerms for T {
+    fn consent_rule(&self) -> &ConsentRule {
+        self.adapter()
+    }
 }
 
 /// Names how long a record is shown without consent to `keep`.
