@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -61,11 +62,8 @@ impl Table {
     /// Reads those items of a partition whose sort key begins with `prefix`, up to `limit`. They are sorted by id,
     /// newest first if `newest`.
     pub(super) async fn list<T: DeserializeOwned>(&self, page: Page<'_>, what: &'static str) -> Result<Vec<T>> {
-        let call = self.client.query().table_name(&self.name).consistent_read(true);
-        let answer = call
-            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":pk", text(page.partition))
-            .expression_attribute_values(":prefix", text(page.prefix.to_owned()))
+        let answer = self
+            .query(page.partition, page.prefix)
             .scan_index_forward(!page.newest)
             .limit(page.limit)
             .send()
@@ -87,15 +85,17 @@ impl Table {
         prefix: &str,
         what: &'static str,
     ) -> Result<Vec<T>> {
-        let call = self.client.query().table_name(&self.name).consistent_read(true);
-        let pages = call
-            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":pk", text(partition))
-            .expression_attribute_values(":prefix", text(prefix))
-            .scan_index_forward(false)
-            .into_paginator();
+        let pages = self.query(partition, prefix).scan_index_forward(false).into_paginator();
         let items = pages.items().send().try_collect().await.map_err(|e| refused(&e))?;
         items.into_iter().map(|item| from_item(item, what)).collect()
+    }
+
+    /// Asks for the items of a partition whose sort key begins with `prefix`, strongly consistent.
+    fn query(&self, partition: String, prefix: &str) -> QueryFluentBuilder {
+        let call = self.client.query().table_name(&self.name).consistent_read(true);
+        call.key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", text(partition))
+            .expression_attribute_values(":prefix", text(prefix))
     }
 
     /// Reads the items of a partition between two sort keys, both included, into a map by sort key.
