@@ -42,8 +42,8 @@ struct Ended {
 #[serde(rename_all = "camelCase")]
 struct StoredRecords {
     records: usize,
-    /// When the last of them is no longer shown without a new consent to `keep`. `None` without records, and if the app
-    /// keeps the consents.
+    /// The time from which none of them is shown, unless the person consents to `keep` again. `None` if there is no
+    /// record, or if the app keeps the consents.
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<String>,
 }
