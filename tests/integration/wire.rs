@@ -6,10 +6,12 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use shared::clock;
+use shared::domain::retention::{EndedBy, ITEMS};
 
 use crate::harness::{Person, TestApp};
 
-const ITEMS: &str = include_str!("wire/items.txt");
+const SHAPES: &str = include_str!("wire/items.txt");
 const MESSAGES: &str = include_str!("wire/messages.txt");
 
 /// A map whose keys are data: resource types.
@@ -25,6 +27,7 @@ async fn stored_items_and_messages_keep_their_shapes() {
     let mut items = BTreeSet::new();
     pull_and_ask(&app, &nora, &mut items).await;
     collect_items(&app, &mut items).await;
+    app.reconcile().await;
     assert_eq!(nora.app.withdraw_consent().await.expect("an answer").status, 200);
     collect_items(&app, &mut items).await;
     let messages = watch.bodies();
@@ -32,7 +35,7 @@ async fn stored_items_and_messages_keep_their_shapes() {
         let body = serde_json::from_str(body).expect("a message is JSON");
         lines(message_kind(&body), &body)
     });
-    compare("items", ITEMS, &items);
+    compare("items", SHAPES, &items);
     compare("messages", MESSAGES, &messages.collect());
     app.end().await;
 }
@@ -54,20 +57,61 @@ async fn pull_and_ask(app: &TestApp, nora: &Person, items: &mut BTreeSet<String>
     app.stand_in().release_all().await;
     let ended = nora.until_ended(&accepted.text("/id")).await;
     assert_eq!(ended.text("/status"), "completed", "{:?}", ended.body);
+    app.stand_in().hold_webhooks();
     let keyed = nora.app.with_key("record");
     let reply = keyed
         .ask_record(&json!({ "conversionType": "pdf" }))
         .await
         .expect("an answer");
     assert_eq!(reply.status, 202, "{:?}", reply.body);
+    app.until_held("medical.consolidated-data", 1).await;
+    collect_items(app, items).await;
+    app.stand_in().release_all().await;
     nora.until_record(&reply.text("/id")).await;
     app.drain().await;
 }
 
 async fn collect_items(app: &TestApp, items: &mut BTreeSet<String>) {
     for item in app.scan().await {
-        items.extend(lines(&item_kind(&item), &item));
+        let kind = item_kind(&item);
+        assert_time_to_live(&kind, &item);
+        items.extend(lines(&kind, &item));
     }
+}
+
+/// The item has a time to live only if the table of retention states so, and that time is the stated one.
+fn assert_time_to_live(kind: &str, item: &Value) {
+    let listed = ITEMS.iter().find(|listed| listed.keys == kind);
+    let ended_by = listed.expect("a kind of the table of retention").ended_by;
+    let ttl = item["ttl"].as_i64();
+    assert_eq!(ttl.is_some(), ended_by.has_time_to_live(), "{kind}");
+    let days = match ended_by {
+        EndedBy::Days(days) => i64::from(days),
+        EndedBy::Parameter(name) => parameter_default(name),
+        _ => return,
+    };
+    // The items are at most an hour old; those of lists have the beginning of their hour as time.
+    let left = ttl.unwrap_or_default() - clock::now().seconds_ceil();
+    let life = days * 86_400;
+    assert!((life - 3_660..=life + 1).contains(&left), "{kind}: {left} s left");
+}
+
+fn parameter_default(name: &str) -> i64 {
+    let stack = crate::template::stack();
+    let default = stack
+        .section("Parameters")
+        .and_then(|all| all[name]["Default"].as_i64());
+    default.expect("a parameter with a number")
+}
+
+#[test]
+fn kinds_of_stored_items_equal_those_with_a_retention() {
+    let stored: BTreeSet<&str> = SHAPES
+        .lines()
+        .filter_map(|line| Some(line.split_once(' ')?.0))
+        .collect();
+    let listed: BTreeSet<&str> = ITEMS.iter().map(|item| item.keys).collect();
+    assert_eq!(stored, listed);
 }
 
 /// `OWNER#/RUN#`: both keys without their ids and dates.

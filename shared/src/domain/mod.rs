@@ -21,6 +21,7 @@ pub mod person_root;
 pub mod pull;
 pub mod record;
 pub mod replay;
+pub mod retention;
 pub mod source;
 pub mod time;
 pub mod timing;

@@ -17,14 +17,14 @@ use super::table::{Item, number, refused, text};
 use super::{Result, Table, keys};
 use crate::domain::Time;
 use crate::domain::budget::{Budget, Pace, Places};
+use crate::domain::retention::DAY_COUNT_DAYS;
 
 /// Maximum number of attempts to take one slot. An attempt fails if another function takes a slot first.
 const TRIES: u32 = 6;
 /// The condition that a place is free, and that the places are not closed.
 const FREE_AND_OPEN: &str =
     "(attribute_not_exists(#place) OR #place <= :now) AND (attribute_not_exists(closed) OR closed <= :now)";
-/// How long a day's count is kept.
-const DAY_LIFE_SECS: i64 = 8 * 86_400;
+const DAY_COUNT_LIFE_SECS: i64 = DAY_COUNT_DAYS as i64 * 86_400;
 
 /// The outcome of an attempt to take a planned time, a place, a call of the day or a share.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,7 +181,7 @@ impl SpendDay for Table {
             .expression_attribute_names("#ttl", "ttl")
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":max", number(calls_max))
-            .expression_attribute_values(":ttl", number(now.seconds_ceil() + DAY_LIFE_SECS))
+            .expression_attribute_values(":ttl", number(now.seconds_ceil() + DAY_COUNT_LIFE_SECS))
             .return_values(ReturnValue::UpdatedNew);
         Ok(match tried(count.send().await)? {
             Ok(item) => Took::Yes(parsed(&item, "calls").unwrap_or_default()),

@@ -13,16 +13,13 @@ use crate::domain::identity::{Identity, OpenSession};
 use crate::domain::log::{Access, Actor, LogEntry};
 use crate::domain::patient::PatientSlot;
 use crate::domain::person_root::{Grant, PersonRoot};
+use crate::domain::retention::CORRELATION_DAYS;
 use crate::domain::{OwnerId, PatientId, ProofedIdentityId, Time};
 use crate::ports::port;
 
-/// Days for which correlation rows, and rows of seen messages and used sessions, are kept.
-const CORRELATION_DAYS: i64 = 90;
-
-/// The row's time to live, in seconds since the epoch. DynamoDB may delete the row late, so no code relies on the
-/// deletion.
+/// The time to live of correlation rows, and of rows of seen messages and used sessions, in seconds since the epoch.
 pub(super) fn ttl(now: Time) -> aws_sdk_dynamodb::types::AttributeValue {
-    table::number(now.seconds_ceil() + CORRELATION_DAYS * 86_400)
+    table::number(now.seconds_ceil() + i64::from(CORRELATION_DAYS) * 86_400)
 }
 
 /// A row that correlates a webhook with its person.

@@ -1,0 +1,95 @@
+//! How long each kind of stored item and object stays, and what ends it. `docs/trust.md` explains the table to a reader
+//! of it; tests compare it with the items of a recorded pull and with the template's lifecycle rules.
+
+/// Days for which rows stay that correlate webhooks, or remember messages and AAL2 sessions.
+pub const CORRELATION_DAYS: u16 = 90;
+/// Days for which the count of a day's calls stays.
+pub const DAY_COUNT_DAYS: u16 = 8;
+
+/// What ends an item or object.
+///
+/// DynamoDB deletes an item up to a few days after its time to live (docs.aws.amazon.com, "Using time to live in
+/// DynamoDB"), so no code relies on the deletion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndedBy {
+    /// Nothing but the end of the person's account here.
+    Person,
+    /// The end of the work that it locks. Its deadline frees the lock if no process deletes the item.
+    Work,
+    /// The time to live, this many days after the last write.
+    Days(u16),
+    /// The time to live or a lifecycle rule, after the days of this parameter.
+    Parameter(&'static str),
+    /// The time to live, at a time that `domain` computes: `PersonRules::expires_at` or `Timing::idempotency_life`.
+    Computed,
+    /// Nothing. The item is the stack's and names no person.
+    Stack,
+}
+
+impl EndedBy {
+    /// Whether an item of this kind has the attribute `ttl`.
+    #[must_use]
+    pub const fn has_time_to_live(self) -> bool {
+        matches!(self, Self::Days(_) | Self::Parameter(_) | Self::Computed)
+    }
+}
+
+/// A kind of item in the table.
+#[derive(Debug, Clone, Copy)]
+pub struct ItemKind {
+    /// Beginnings of partition and sort key, as in `OWNER#/RUN#`. `DATE` stands for a sort key that begins with a date.
+    pub keys: &'static str,
+    /// What ends it.
+    pub ended_by: EndedBy,
+}
+
+const fn item(keys: &'static str, ended_by: EndedBy) -> ItemKind {
+    ItemKind { keys, ended_by }
+}
+
+/// Every kind of item.
+pub const ITEMS: [ItemKind; 22] = [
+    item("OWNER#/PATIENT", EndedBy::Person),
+    item("OWNER#/IDENTITY", EndedBy::Person),
+    item("OWNER#/PERSON", EndedBy::Person),
+    item("OWNER#/CHALLENGE", EndedBy::Person),
+    item("OWNER#/RUN#", EndedBy::Person),
+    item("OWNER#/EVENT#", EndedBy::Person),
+    item("OWNER#/RECORD#", EndedBy::Person),
+    item("OWNER#/OPEN_RECORDS", EndedBy::Person),
+    item("OWNER#/SHARES", EndedBy::Computed),
+    item("OWNER#/IDEMPOTENCY#", EndedBy::Computed),
+    item("PATIENT#/OWNER", EndedBy::Person),
+    item("PATIENT#/OPEN_RUN", EndedBy::Work),
+    item("PATIENT#/OPEN_CONSOLIDATED", EndedBy::Work),
+    item("SESSION#/OWNER", EndedBy::Days(CORRELATION_DAYS)),
+    item("MARK#/OWNER", EndedBy::Days(CORRELATION_DAYS)),
+    item("REQUEST#/RUN", EndedBy::Days(CORRELATION_DAYS)),
+    item("AAL2#/USED", EndedBy::Days(CORRELATION_DAYS)),
+    item("MESSAGE#/SEEN", EndedBy::Days(CORRELATION_DAYS)),
+    item("LOG#/DATE", EndedBy::Parameter("AccessLogRetentionDays")),
+    item("BUDGET#/DATE", EndedBy::Days(DAY_COUNT_DAYS)),
+    item("BUDGET#/STATE", EndedBy::Stack),
+    item("REPLAYS/STATE", EndedBy::Stack),
+];
+
+/// A kind of object in S3.
+#[derive(Debug, Clone, Copy)]
+pub struct ObjectKind {
+    /// The bucket, as the template names it.
+    pub bucket: &'static str,
+    /// What ends it.
+    pub ended_by: EndedBy,
+}
+
+/// Every kind of object; each bucket has one.
+pub const OBJECTS: [ObjectKind; 2] = [
+    ObjectKind {
+        bucket: "RecordsBucket",
+        ended_by: EndedBy::Person,
+    },
+    ObjectKind {
+        bucket: "SealsBucket",
+        ended_by: EndedBy::Parameter("AccessLogRetentionDays"),
+    },
+];
