@@ -36,7 +36,7 @@ fn names_of_tests(file: &Tracked) -> Vec<String> {
 }
 
 #[test]
-fn every_test_named_in_the_rules_exists() {
+fn every_test_named_in_rules_and_trust_exists() {
     let files = tracked();
     if files.is_empty() {
         return;
@@ -46,9 +46,9 @@ fn every_test_named_in_the_rules_exists() {
         .filter(|file| file.is("rs"))
         .flat_map(names_of_tests)
         .collect();
-    let rows = page(&files, "docs/rules.md")
-        .lines()
-        .filter(|(_, line)| line.starts_with('|'));
+    let lines = ["docs/rules.md", "docs/trust.md"].map(|path| page(&files, path).lines());
+    // The subject of a row with tests is in bold type.
+    let rows = lines.into_iter().flatten().filter(|(_, line)| line.starts_with("| **"));
     let (mut count, mut missing) = (0, Vec::new());
     for (place, row) in rows {
         let tests = row.trim_end_matches('|').rsplit('|').next().unwrap_or_default();
