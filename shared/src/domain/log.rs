@@ -18,6 +18,7 @@ pub mod proof;
 #[cfg(test)]
 mod sample;
 pub mod seal;
+pub mod shard_file;
 pub mod touched;
 pub mod tree;
 

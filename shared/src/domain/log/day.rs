@@ -67,6 +67,81 @@ impl LogDay {
         }
     }
 
+    /// The day before this one.
+    #[must_use]
+    pub const fn previous(self) -> Self {
+        self.minus(1)
+    }
+
+    /// The day that many days before this one.
+    #[must_use]
+    pub const fn minus(self, days: i64) -> Self {
+        Self {
+            per_date: self.per_date,
+            number: self.number.saturating_sub(days),
+        }
+    }
+
+    /// The last day that ended before `time`.
+    #[must_use]
+    pub fn ended_before(time: Time, timing: Timing) -> Self {
+        Self::of(time, timing).previous()
+    }
+
+    /// The first millisecond of the day.
+    #[must_use]
+    pub fn begin(self) -> Time {
+        let per_date = i64::from(self.per_date.max(1));
+        let first = self.number.saturating_mul(DATE_MILLIS).saturating_add(per_date - 1);
+        Time::from_millis(first.div_euclid(per_date))
+    }
+
+    /// Whether both days have the same length. Days of different lengths have no common order.
+    #[must_use]
+    pub const fn is_as_long_as(self, other: Self) -> bool {
+        self.per_date == other.per_date
+    }
+
+    /// Days from this one until `later`, which has the same length; negative if `later` is earlier.
+    #[must_use]
+    pub const fn days_to(self, later: Self) -> i64 {
+        later.number.saturating_sub(self.number)
+    }
+
+    /// The text of the day with a padded part, so that the order of texts is the order of days.
+    #[must_use]
+    pub fn sortable(self) -> String {
+        let text = self.to_string();
+        match text
+            .split_once('.')
+            .and_then(|(date, part)| Some((date, part.split_once("of")?)))
+        {
+            Some((date, (part, parts))) => format!("{date}.{part:0>10}of{parts}"),
+            None => text,
+        }
+    }
+
+    /// Reads the text that [`LogDay::sortable`] gives.
+    ///
+    /// # Errors
+    /// Fails if the text is another one.
+    pub fn parse_sortable(text: &str) -> Result<Self, LogDayError> {
+        let unpadded = match text
+            .split_once('.')
+            .and_then(|(date, part)| Some((date, part.split_once("of")?)))
+        {
+            Some((date, (part, parts))) => {
+                let part: u32 = part.parse().map_err(|_not_a_number| LogDayError)?;
+                format!("{date}.{part}of{parts}")
+            }
+            None => text.to_owned(),
+        };
+        Self::parse(&unpadded)
+            .ok()
+            .filter(|day| day.sortable() == text)
+            .ok_or(LogDayError)
+    }
+
     /// Days from this one until the day of `time`, which has the same length.
     #[must_use]
     pub fn days_until(self, time: Time) -> i64 {
@@ -170,6 +245,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn texts_of_keys_have_the_order_of_their_days() {
+        let sortable = |time, scale| day(time, scale).sortable();
+        assert_eq!(sortable("2026-11-25T07:00:00Z", 1), "2026-11-25");
+        let hours = ["2026-11-25T02:00:00Z", "2026-11-25T10:00:00Z"].map(|time| sortable(time, 24));
+        assert_eq!(hours[0], "2026-11-25.0000000002of24");
+        assert!(hours[0] < hours[1]);
+        for other in ["2026-11-25.2of24", "2026-11-25.00000000024of24", "2026-11-25.", "seal"] {
+            assert_eq!(LogDay::parse_sortable(other), Err(LogDayError), "{other}");
+        }
+    }
+
     /// Known answers, computed with Python's `hashlib`.
     #[test]
     fn shard_and_blind_match_known_answers() {
@@ -188,6 +275,12 @@ mod tests {
             prop_assert_eq!(LogDay::parse(&day.to_string()), Ok(day));
             prop_assert_eq!(day.days_until(Time::from_millis(millis)), 0);
             prop_assert!(day < day.next());
+            prop_assert_eq!(day.next().previous(), day);
+            prop_assert_eq!(LogDay::parse_sortable(&day.sortable()), Ok(day));
+            prop_assert!(day.sortable() < day.next().sortable());
+            let timing = Timing::scaled(scale);
+            prop_assert_eq!(LogDay::of(day.begin(), timing), day);
+            prop_assert_eq!(LogDay::of(day.begin().minus(std::time::Duration::from_millis(1)), timing), day.previous());
         }
     }
 }

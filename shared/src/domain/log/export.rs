@@ -2,6 +2,8 @@
 
 mod day;
 mod fault;
+mod page;
+mod position;
 mod verifier;
 
 use serde::de::IgnoredAny;
@@ -9,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 pub use fault::{DayFault, EntryFault, LogFault, PageFault, SealedPart};
+pub use page::{PAGE_DAYS_MAX, PAGE_ENTRIES_MAX, PageBuilder, SealedDay, StoredEntry};
+pub use position::{EXPORT_DAYS_MAX, ExportPosition, LogRange, LogRangeError};
 pub use verifier::{LogVerifier, VerifiedLog};
 
 use super::proof::DayProof;
@@ -52,6 +56,7 @@ pub struct ExportHead {
     /// The last day of the export.
     pub to: LogDay,
     /// The last day with a seal when the export began; `None` if no day had one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sealed_through: Option<LogDay>,
     /// When the export began.
     #[serde(with = "iso")]

@@ -76,12 +76,20 @@ impl ShardEntries {
     /// The sealed shard.
     #[must_use]
     pub fn seal(&self, day: LogDay) -> SealedShard {
+        let persons = self.persons(day).into_iter();
+        SealedShard {
+            persons: persons.map(|(person, _)| person).collect(),
+        }
+    }
+
+    /// The persons, ordered by blind, with the leaves of their entries.
+    pub(super) fn persons(&self, day: LogDay) -> Vec<(PersonDay, &[LogHash])> {
         let persons = self.0.iter();
         let mut persons: Vec<_> = persons
-            .map(|(owner, leaves)| PersonDay::new(owner, day, leaves))
+            .map(|(owner, leaves)| (PersonDay::new(owner, day, leaves), leaves.as_slice()))
             .collect();
-        persons.sort_unstable_by_key(|person| person.blind);
-        SealedShard { persons }
+        persons.sort_unstable_by_key(|(person, _)| person.blind);
+        persons
     }
 }
 
@@ -89,7 +97,7 @@ impl ShardEntries {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SealedShard {
     /// The persons with entries, ordered by blind.
-    persons: Vec<PersonDay>,
+    pub(super) persons: Vec<PersonDay>,
 }
 
 impl SealedShard {
@@ -137,7 +145,8 @@ impl SealedShard {
 }
 
 /// Numbers and root of a sealed shard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ShardSummary {
     /// Persons with entries.
     pub persons: u64,
@@ -264,6 +273,16 @@ pub struct SignedSeal {
     pub statement: String,
     /// ECDSA signature of that text, in DER and base64.
     pub signature: String,
+}
+
+/// The stored seal of a day: the signed statement, and the shards to which its root leads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoredSeal {
+    /// The statement with its signature.
+    pub seal: SignedSeal,
+    /// The 16 shards.
+    pub shards: DayShards,
 }
 
 #[cfg(test)]
