@@ -41,6 +41,8 @@ struct Clients {
     s3: OnceLock<aws_sdk_s3::Client>,
     #[cfg(feature = "sts")]
     sts: OnceLock<aws_sdk_sts::Client>,
+    #[cfg(feature = "kms")]
+    kms: OnceLock<aws_sdk_kms::Client>,
 }
 
 macro_rules! client {
@@ -109,6 +111,9 @@ impl Aws {
     #[cfg(feature = "sts")]
     client!(/// STS.
         sts, aws_sdk_sts, "AWS_ENDPOINT_URL_STS", 2);
+    #[cfg(feature = "kms")]
+    client!(/// KMS.
+        kms, aws_sdk_kms, "AWS_ENDPOINT_URL_KMS", 2);
 
     fn endpoint(&self, variable: &str) -> Option<String> {
         self.env

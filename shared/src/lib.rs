@@ -3,7 +3,7 @@
 //! Dependencies point only downwards in this list; a test checks that:
 //!
 //! - [`edge`] (the parts of functions besides their steps) uses the adapters: [`store`], [`queue`], [`metriport`],
-//!   [`records`], [`webhook`] and [`secrets`];
+//!   [`records`], [`webhook`], [`secrets`] and [`seals`];
 //! - an adapter uses no other adapter, only modules that all adapters need, such as [`metrics`], [`aws`] and
 //!   [`config`];
 //! - all modules above use the [`mod@ports`], the messages ([`message`]) and [`domain`];
@@ -25,6 +25,7 @@ pub mod ports;
 pub mod queue;
 pub mod records;
 pub mod roots;
+pub mod seals;
 pub mod secrets;
 pub mod store;
 pub mod telemetry;

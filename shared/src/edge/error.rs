@@ -9,6 +9,7 @@ use crate::message::dead_letter::DeadLetterReason;
 use crate::metriport::{Effect, UpstreamError, UpstreamErrorKind};
 use crate::queue::QueueError;
 use crate::records::RecordsError;
+use crate::seals::SealsError;
 use crate::store::StoreError;
 
 /// The error of a step. Safe to log: no variant holds anything about a person.
@@ -29,6 +30,9 @@ pub enum Error {
     /// The bucket, or the transfer of a record, failed.
     #[error(transparent)]
     Records(#[from] RecordsError),
+    /// The seals of the access log cannot be read or written.
+    #[error(transparent)]
+    Seals(#[from] SealsError),
     /// A message that cannot be read.
     #[error(transparent)]
     Message(#[from] MessageError),
@@ -70,7 +74,7 @@ impl Error {
         match self {
             Self::Refused(_) | Self::Message(_) | Self::GivenUp(_) | Self::Internal(_) => false,
             Self::Store(error) => error.retryable(),
-            Self::Queue(_) => true,
+            Self::Queue(_) | Self::Seals(_) => true,
             Self::Upstream(error) => error.retryable(),
             Self::Records(error) => error.retryable(),
         }
@@ -90,6 +94,7 @@ impl Error {
             Self::Queue(_) => DeadLetterReason::NotRetryable("queue"),
             Self::Upstream(_) => DeadLetterReason::NotRetryable("upstream"),
             Self::Records(_) => DeadLetterReason::NotRetryable("record"),
+            Self::Seals(_) => DeadLetterReason::NotRetryable("seals"),
             Self::Internal(_) => DeadLetterReason::NotRetryable("internal"),
         })
     }
@@ -103,9 +108,12 @@ impl Error {
             Self::Store(StoreError::GrantEnded) => Problem::new(Code::ConsentRequired),
             Self::Store(StoreError::Conflict(_)) => Problem::new(Code::StateChanged).retry_after(1),
             Self::Store(StoreError::Unavailable(_)) | Self::Queue(_) => Problem::new(Code::Unavailable).retry_after(2),
-            Self::Store(_) | Self::Records(_) | Self::Message(_) | Self::GivenUp(_) | Self::Internal(_) => {
-                Problem::new(Code::Internal)
-            }
+            Self::Store(_)
+            | Self::Records(_)
+            | Self::Seals(_)
+            | Self::Message(_)
+            | Self::GivenUp(_)
+            | Self::Internal(_) => Problem::new(Code::Internal),
         }
     }
 }

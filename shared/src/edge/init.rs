@@ -17,6 +17,7 @@ use crate::metriport::{self, ClientOptions, ClientOptionsError, HttpClientError}
 use crate::owner::{OwnerKey, OwnerKeyError};
 use crate::queue::{AdvanceQueue, DeadLetterQueue, FetchQueue, SourceQueue, WebhookEventQueue};
 use crate::records::{Bucket, LinkClient, LinkPolicy, RecordsError};
+use crate::seals::SealBucket;
 use crate::secrets::{self, SecretError, StoredApiKey};
 use crate::store::Table;
 use crate::telemetry;
@@ -169,6 +170,31 @@ impl Init {
     /// When `RECORDS_BUCKET` is missing.
     pub fn bucket(&self) -> Result<Bucket, InitError> {
         Ok(Bucket::read(&self.aws.s3(), &self.env)?)
+    }
+
+    /// The bucket of seals.
+    ///
+    /// # Errors
+    /// When `SEALS_BUCKET` is missing.
+    pub fn seals(&self) -> Result<SealBucket, InitError> {
+        Ok(SealBucket::read(&self.aws.s3(), &self.env)?)
+    }
+
+    /// The key that signs seals.
+    ///
+    /// # Errors
+    /// When `SEAL_KEY_ID` is missing.
+    #[cfg(feature = "kms")]
+    pub fn seal_key(&self) -> Result<crate::seals::SealKey, InitError> {
+        Ok(crate::seals::SealKey::read(self.aws.kms(), &self.env)?)
+    }
+
+    /// `STACK_NAME`: the name of the stack, as seals and exports of the access log state it.
+    ///
+    /// # Errors
+    /// When the variable is missing.
+    pub fn stack_name(&self) -> Result<String, InitError> {
+        Ok(self.env.required("STACK_NAME")?.to_owned())
     }
 
     /// The queue `run-advance`.

@@ -65,6 +65,10 @@ has! {
     HasUpstream,
     /// Holds the bucket of records.
     HasBucket,
+    /// Holds the bucket of seals.
+    HasSeals,
+    /// Holds the key that signs seals.
+    HasSealKey,
     /// Holds the rate budget.
     HasBudget,
     /// Holds a clock.
@@ -151,6 +155,12 @@ impl<T: HasConsentRule<Adapter = ConsentRule>> ConsentTerms for T {
     fn consent_rule(&self) -> &ConsentRule {
         self.adapter()
     }
+}
+
+/// Names the stack, as seals and exports of the access log do.
+pub trait StackName {
+    /// `STACK_NAME`.
+    fn stack_name(&self) -> &str;
 }
 
 /// Names how long a record is shown without consent to `keep`.

@@ -97,20 +97,26 @@ pub(super) fn message(message: &MessageId) -> Key {
 
 /// An entry of the access log. Its partition is not that of the person's other items, so that an erasure leaves it.
 pub(super) fn log(owner: &OwnerId, entry: &LogEntry) -> Key {
-    key(format!("LOG#{}", owner.as_str()), entry.sort_key())
+    key(log_partition_of(owner), entry.sort_key())
+}
+
+/// The partition of a person's entries.
+pub(super) fn log_partition_of(owner: &OwnerId) -> String {
+    format!("LOG#{}", owner.as_str())
 }
 
 /// The partition of the index `day` that lists a person's entries of this day.
 pub(super) fn log_day(day: LogDay, owner: &OwnerId) -> String {
-    log_partition(day, shard(owner))
+    log_shard(day, shard(owner))
 }
 
 /// The partitions of the index `day` that list all persons' entries of this day.
 pub(super) fn log_shards(day: LogDay) -> impl Iterator<Item = String> {
-    (0..SHARDS).map(move |shard| log_partition(day, shard))
+    (0..SHARDS).map(move |shard| log_shard(day, shard))
 }
 
-fn log_partition(day: LogDay, shard: u8) -> String {
+/// The partition of the index `day` that lists the entries of one shard of this day.
+pub(super) fn log_shard(day: LogDay, shard: u8) -> String {
     format!("DAY#{day}#{shard:x}")
 }
 

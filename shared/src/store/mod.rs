@@ -13,6 +13,7 @@ mod idempotency;
 mod keys;
 mod links;
 mod log;
+mod log_read;
 mod mint;
 mod person;
 mod pulls;
@@ -33,6 +34,7 @@ pub use error::StoreError;
 pub use idempotency::PersonsKeys;
 pub use links::{BindIdentity, Correlate, Correlation, RememberMessage, SeenMessage};
 pub use log::{NoteCommand, NoteHour};
+pub use log_read::{LogEntries, LogSpan, ReadLog, ReadLogDays};
 pub use mint::{Mint, WriteMint};
 pub use person::{
     ReadChallenge, ReadIdentity, ReadPatient, ReadPerson, RejectIdentity, SessionGrounds, WriteChallenge,
