@@ -27,8 +27,14 @@ fn ias(args: &[&str]) -> Command {
     command
 }
 
-async fn output(args: &[&str]) -> Output {
-    let ended = tokio::time::timeout(BOUND, ias(args).output()).await;
+pub(crate) async fn output(args: &[&str]) -> Output {
+    output_with(args, Vec::new()).await
+}
+
+/// The output of a command with further variables.
+pub(crate) async fn output_with(args: &[&str], variables: Vec<(String, String)>) -> Output {
+    let mut command = ias(args);
+    let ended = tokio::time::timeout(BOUND, command.envs(variables).output()).await;
     ended.expect("the command ends").expect("the command runs")
 }
 
@@ -37,7 +43,7 @@ fn skip(reason: &str) {
     eprintln!("skipped: {reason}");
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 

@@ -3,6 +3,7 @@
 mod first_deployment;
 mod keys;
 mod release;
+mod seal_key;
 mod touched;
 
 use std::process::Stdio;

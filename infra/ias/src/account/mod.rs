@@ -16,6 +16,7 @@ mod redirects;
 mod release_patient;
 mod rotate;
 pub(crate) mod routes;
+mod seal_key;
 mod secrets;
 mod segment;
 mod status;
@@ -33,6 +34,7 @@ use issuer::CheckIssuerArgs;
 use redirects::RedirectsArgs;
 use release_patient::ReleasePatientArgs;
 use rotate::RotateArgs;
+use seal_key::SealKeyArgs;
 use status::StatusArgs;
 use touched::TouchedArgs;
 use webhook::RegisterWebhookArgs;
@@ -70,6 +72,8 @@ pub enum AccountCommand {
     Rotate(RotateArgs),
     /// Unlink a patient from the wrong person. Without --confirm, only print what would change.
     ReleasePatient(ReleasePatientArgs),
+    /// Print the public key that verifies the seals of the access log. Keep it outside the account.
+    SealKey(SealKeyArgs),
     /// List the persons who have entries of the access log within a span of time, for a notice of a breach.
     Touched(TouchedArgs),
 }
@@ -113,6 +117,7 @@ pub(crate) async fn account(args: &AccountArgs) -> Result<(), String> {
         AccountCommand::Redirects(args) => redirects::redirects(args),
         AccountCommand::Rotate(args) => rotate::rotate(args).await,
         AccountCommand::ReleasePatient(args) => release_patient::release_patient(args).await,
+        AccountCommand::SealKey(args) => seal_key::seal_key(args).await,
         AccountCommand::Touched(args) => touched::touched(args).await,
     }
 }
