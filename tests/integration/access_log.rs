@@ -1,6 +1,9 @@
 //! The access log: every access leaves one entry, in the transaction of its effect, and no link exists without one.
 
+mod export;
+mod later;
 mod patient;
+mod sealing;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

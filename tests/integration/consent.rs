@@ -13,12 +13,13 @@ use crate::isolation::{UNKNOWN, with_id};
 use crate::template::routes;
 
 /// Routes that need no consent: they show states, or are about the consent itself.
-const OPEN: [&str; 8] = [
+const OPEN: [&str; 9] = [
     "GET /v1/identity",
     "POST /v1/webhooks/metriport",
     "GET /v1/network-queries",
     "GET /v1/network-queries/{id}",
     "GET /v1/network-queries/{id}/timeline",
+    "GET /v1/me/access-log",
     "GET /v1/me/consent",
     "PUT /v1/me/consent",
     "DELETE /v1/me/consent",

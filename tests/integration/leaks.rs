@@ -78,6 +78,7 @@ async fn logs_and_messages_never_contain_personal_data() {
     send_odd_webhooks(&app).await;
     read_record(&canarina, &pull, &mut secrets).await;
     ask_for_records(&app, &canarina).await;
+    read_access_log(&app, &canarina).await;
     app.drain().await;
 
     let log = until_every_function_has_logged(&app).await;
@@ -222,6 +223,25 @@ async fn ask_for_records(app: &TestApp, person: &Person) {
     assert_eq!(person.app.ask_record(&unknown_form).await.unwrap().status, 400);
     let no_id = person.app.send(Method::GET, "/v1/records/CanaryContentName", None);
     assert_eq!(no_id.await.unwrap().status, 404);
+}
+
+/// Reads the access log in both forms, with canaries as parameters, and seals a day.
+async fn read_access_log(app: &TestApp, person: &Person) {
+    const LOG: &str = "/v1/me/access-log";
+    assert_eq!(person.app.get(LOG).await.unwrap().status, 200);
+    for query in [
+        "cursor=CanaryContentName",
+        "from=CanaryContentName",
+        "CanaryContentName=1&to=x",
+    ] {
+        assert_eq!(person.app.get(&format!("{LOG}?{query}")).await.unwrap().status, 400);
+    }
+    let fhir = person
+        .app
+        .request(Method::GET, LOG)
+        .header("accept", "application/fhir+json");
+    assert_eq!(fhir.send().await.unwrap().status().as_u16(), 200);
+    assert!(app.seal().await.unwrap() > 0);
 }
 
 async fn until_every_function_has_logged(app: &TestApp) -> Vec<String> {

@@ -132,7 +132,7 @@ const OF_PERSONS: [&str; 11] = [
 /// The variables that each function's code reads, listed by hand. All functions also have `STAGE` and
 /// `METRIPORT_BASE_URL`. The list leaves out variables that Lambda sets (`AWS_…`), and variables whose default every
 /// deployment keeps (`TIME_SCALE`, `EXTRA_ROOTS_FILE`, `LOG_LEVEL`).
-const VARIABLES: [(&str, &[&str]); 10] = [
+const VARIABLES: [(&str, &[&str]); 11] = [
     (
         "identity-session",
         &[
@@ -242,8 +242,11 @@ const VARIABLES: [(&str, &[&str]); 10] = [
             "ACCESS_LOG_RETENTION_DAYS",
             "OWNER_KEY_SECRET",
             "RECORD_RETENTION_DAYS",
+            "SEALS_BUCKET",
+            "STACK_NAME",
         ],
     ),
+    ("log-seal", &["TABLE_NAME", "SEALS_BUCKET", "SEAL_KEY_ID", "STACK_NAME"]),
 ];
 
 #[test]

@@ -1,7 +1,9 @@
-//! `account`: shows, takes and withdraws a person's consent.
+//! `account`: shows, takes and withdraws a person's consent, and shows the person their access log.
 
+pub mod export;
 pub mod give;
 pub mod handler;
+pub mod log_request;
 pub mod view;
 pub mod withdraw;
 
@@ -11,27 +13,33 @@ use shared::domain::assurance::Assurance;
 use shared::domain::consent::ConsentRule;
 use shared::edge::init::{Init, InitError};
 use shared::owner::OwnerKey;
-use shared::ports::{Clock, ConsentTerms, Retention};
-use shared::store::{ReadRoot, Table, WithdrawConsent, WriteConsent};
+use shared::ports::{Clock, ConsentTerms, Retention, StackName};
+use shared::seals::{ReadSeals, ReadShards, SealBucket};
+use shared::store::{NoteHour, ReadLog, ReadRoot, Table, WithdrawConsent, WriteConsent};
 
 shared::ports! {
     /// The ports that the steps use.
     pub trait Ports = ReadRoot + WriteConsent + WithdrawConsent
-        + ConsentTerms + Retention + Clock;
+        + ReadLog + NoteHour + ReadSeals + ReadShards
+        + ConsentTerms + Retention + StackName + Clock;
 }
 
 /// The adapters and the configuration of the function.
 pub struct Deps {
     table: Table,
+    seals: SealBucket,
     owner_key: OwnerKey,
     assurance: Assurance,
     consent_rule: ConsentRule,
     record_retention_days: u32,
+    access_log_retention_days: u16,
+    stack: String,
     clock: SystemClock,
 }
 
 shared::holds!(Deps {
     HasStore: table: Table,
+    HasSeals: seals: SealBucket,
     HasClock: clock: SystemClock,
     HasConsentRule: consent_rule: ConsentRule,
 });
@@ -39,6 +47,12 @@ shared::holds!(Deps {
 impl Retention for Deps {
     fn record_retention_days(&self) -> u32 {
         self.record_retention_days
+    }
+}
+
+impl StackName for Deps {
+    fn stack_name(&self) -> &str {
+        &self.stack
     }
 }
 
@@ -55,10 +69,13 @@ impl Deps {
     pub async fn read(init: &Init) -> Result<Self, InitError> {
         Ok(Self {
             table: init.logging_table()?,
+            seals: init.seals()?,
             owner_key: init.owner_key().await?,
             assurance: config::assurance(&init.env)?,
             consent_rule: config::consent_rule(&init.env)?,
             record_retention_days: config::record_retention_days(&init.env)?,
+            access_log_retention_days: init.env.days("ACCESS_LOG_RETENTION_DAYS")?,
+            stack: init.stack_name()?,
             clock: init.clock(),
         })
     }

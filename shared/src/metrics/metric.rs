@@ -211,6 +211,12 @@ impl Metric {
         Self::of(Name::ReplaysStalled, stalled as u64)
     }
 
+    /// The time since the end of the last sealed day.
+    #[must_use]
+    pub fn seal_age(age: Duration) -> Self {
+        Self::of(Name::SealAge, millis(age))
+    }
+
     const fn of(name: Name, value: u64) -> Self {
         Self {
             name,

@@ -108,4 +108,6 @@ names! {
     ReplaysRequested: Count,
     /// 1 if a check found that replays no longer help, otherwise 0.
     ReplaysStalled: Count,
+    /// The time since the end of the last sealed day of the access log; written by each invocation of `log-seal`.
+    SealAge: Milliseconds,
 }

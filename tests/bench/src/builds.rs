@@ -102,6 +102,7 @@ fn floor_of(function: &str) -> String {
     let same = match function {
         "aal2-challenge" => "identity-session",
         "reconcile" => "query-dispatch",
+        "log-seal" => "record-fetch",
         other => other,
     };
     format!("floor-{same}")

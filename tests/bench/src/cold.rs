@@ -30,7 +30,7 @@ const fn measure_by(function: &'static str, marks: &'static [&'static str], call
     Measure { function, marks, calls }
 }
 
-const MEASURES: [Measure; 10] = [
+const MEASURES: [Measure; 11] = [
     measure_by("identity-session", &["PUT /v1/patient"], "dynamodb upstream"),
     measure_by("webhook-intake", &["network-query."], "sqs"),
     measure_by("webhook-process", &["network-query."], "dynamodb sqs"),
@@ -46,6 +46,7 @@ const MEASURES: [Measure; 10] = [
     measure_by("record-read", &["GET /v1/records/"], "dynamodb"),
     measure_by("account", &["PUT /v1/me/consent"], "dynamodb"),
     measure_by("reconcile", &[], "dynamodb upstream"),
+    measure_by("log-seal", &[], "s3"),
 ];
 
 fn measure_of(function: &str) -> Option<&'static Measure> {
@@ -91,6 +92,7 @@ pub async fn measure(args: &Args) -> Result<Table, Problem> {
     for number in 0..args.runs {
         Person::ready(&measurement.sandbox, number).await?.pull().await?;
         tick(&measurement.sandbox).await?;
+        seal(&measurement.sandbox).await?;
     }
     let runs: Vec<Run> = measurement.end().await?;
     table(&builds, &runs, args.runs)

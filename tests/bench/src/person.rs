@@ -57,6 +57,12 @@ pub async fn tick(sandbox: &Sandbox) -> Result<(), Problem> {
     Ok(tick.map(drop).map_err(|error| error.to_string())?)
 }
 
+/// One invocation of `log-seal`, as its schedule would make it.
+pub async fn seal(sandbox: &Sandbox) -> Result<(), Problem> {
+    let sealed = sandbox.host().invoke_schedule("log-seal").await;
+    Ok(sealed.map(drop).map_err(|error| error.to_string())?)
+}
+
 pub struct Person {
     app: App,
     browser: Browser,

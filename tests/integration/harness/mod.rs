@@ -17,6 +17,7 @@ use sandbox_host::{ProcessSpan, Runner};
 use sandbox_machine::pace::{followed, stretched};
 use sandbox_machine::{Sandbox, SandboxOptions};
 use sandbox_metriport::{Delays, StandIn, StandInOptions};
+use shared::domain::Timing;
 
 pub use cloud::QUEUES;
 pub use person::{Passed, Person};
@@ -83,6 +84,11 @@ impl TestApp {
         duration / self.time_scale
     }
 
+    /// The functions' durations.
+    pub fn timing(&self) -> Timing {
+        Timing::scaled(self.time_scale)
+    }
+
     /// A person whose first name selects the persona, and who has consented to the notice in force.
     pub async fn person(&self, subject: &str, first_name: &str) -> Person {
         let person = self.newcomer(subject, first_name);
@@ -122,6 +128,13 @@ impl TestApp {
             .invoke_schedule("reconcile")
             .await
             .expect("the reconciler runs");
+    }
+
+    /// Invokes `log-seal` once, as the schedule would. Returns how many days it sealed, or its failure.
+    pub async fn seal(&self) -> Result<u64, String> {
+        let invoked = self.sandbox.host().invoke_schedule("log-seal").await;
+        let reply = invoked.map_err(|error| error.to_string())?;
+        Ok(reply["sealed"].as_u64().expect("a number"))
     }
 
     /// A function's processes since the start.

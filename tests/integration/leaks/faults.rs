@@ -230,7 +230,7 @@ async fn take_aws_away(app: &TestApp, person: &Person, watched: &mut Watched) {
     }
 }
 
-fn requests_to_every_route() -> [(Method, &'static str, Option<Value>); 10] {
+fn requests_to_every_route() -> [(Method, &'static str, Option<Value>); 11] {
     let returns_to = |page: &str| Some(json!({ "redirectUrl": page }));
     let as_json = json!({ "conversionType": "json" });
     let [version, sha256, _] = NOTICE;
@@ -238,6 +238,7 @@ fn requests_to_every_route() -> [(Method, &'static str, Option<Value>); 10] {
         (Method::GET, "/v1/me/consent", None),
         (Method::PUT, "/v1/me/consent", Some(consent(version, sha256, &["pull"]))),
         (Method::DELETE, "/v1/me/consent", None),
+        (Method::GET, "/v1/me/access-log", None),
         (Method::PUT, "/v1/patient", Some(demographics())),
         (Method::POST, "/v1/identity-sessions", returns_to(IDENTITY_RETURN)),
         (Method::GET, "/v1/identity", None),

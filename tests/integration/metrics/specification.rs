@@ -49,6 +49,7 @@ fn every() -> Vec<Metric> {
         Metric::failed_deliveries(2),
         Metric::replays_requested(),
         Metric::replays_stalled(true),
+        Metric::seal_age(span),
     ];
     let names: BTreeSet<_> = each.iter().map(Metric::name).collect();
     assert!(names.iter().eq(Name::ALL), "one is missing here");

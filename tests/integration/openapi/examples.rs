@@ -12,7 +12,7 @@ use super::document::{Document, Operation};
 use crate::harness::{Person, TestApp};
 
 /// The order in which a person makes the calls.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 16] = [
     "getConsent",
     "giveConsent",
     "putPatient",
@@ -27,6 +27,7 @@ const ORDER: [&str; 15] = [
     "getRecord",
     "requestRecord",
     "receiveWebhook",
+    "readAccessLog",
     "withdrawConsent",
 ];
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 use shared::domain::consent::ConsentScope;
 use shared::domain::demographics::Gender;
 use shared::domain::identity::Standing;
+use shared::domain::log::Access;
 use shared::domain::pull::{Deferral, FailureReason, PullState, RecordPhase, SourceOutcome};
 use shared::domain::record::{Conversion, RESOURCE_TYPES, RecordReason, RecordState};
 use shared::domain::{SourceKind, SourceStatus};
@@ -44,6 +45,7 @@ fn documented_words_equal_the_code() {
         StartUnknown NoSourceAnswered SourcesSilent RecordUnavailable);
     assert_eq!(listed("NetworkQueryReason"), written(&reasons));
     assert_eq!(listed("ConsentScope"), written(&ConsentScope::ALL));
+    assert_eq!(listed("Access"), written(Access::ALL));
     assert_eq!(listed("SourceType"), written(&SourceKind::ALL));
     let source_states = every!(SourceStatus: Pending Processing Completed Failed Expired);
     assert_eq!(listed("SourceStatus"), written(&source_states));

@@ -1,6 +1,8 @@
 //! The tests call the embedded AWS directly, with the functions' access key ids. The embedded AWS refuses calls that
 //! are not granted.
 
+use aws_sdk_kms::primitives::Blob;
+use aws_sdk_kms::types::SigningAlgorithmSpec;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use sandbox_host::{access_key_id, event_source_key_id};
 use serde_json::json;
@@ -11,6 +13,7 @@ use crate::harness::{BOUND, TestApp};
 
 const TABLE: &str = "ias-Table";
 const BUCKET: &str = "ias-recordsbucket";
+const SEALS: &str = "ias-sealsbucket";
 const DENIED: &str = "AccessDeniedException";
 
 /// The error's code; empty for a call that succeeded.
@@ -181,6 +184,48 @@ async fn record_read_may_look_at_records_and_change_none() {
     let described = reader.dynamodb().describe_table().table_name(TABLE);
     assert_eq!(code(described.send().await), DENIED);
     assert_eq!(refused(&app).len(), 4);
+    app.stop().await;
+}
+
+async fn put_seal(aws: &Aws) -> String {
+    let put = aws.s3().put_object().bucket(SEALS).key("seals/x").if_none_match("*");
+    code(put.send().await)
+}
+
+async fn sign(aws: &Aws) -> String {
+    let call = aws.kms().sign().key_id("SealKey").message(Blob::new("text"));
+    code(call.signing_algorithm(SigningAlgorithmSpec::EcdsaSha256).send().await)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_log_seal_signs_and_reads_no_entry() {
+    let app = idle().await;
+    let (sealer, reader) = (function(&app, "log-seal"), function(&app, "account"));
+    assert_eq!(
+        query(&sealer, Some("day"), "logDay = :value", "DAY#2026-11-25#0").await,
+        ""
+    );
+    assert_eq!(query(&sealer, None, "pk = :value", "LOG#x").await, DENIED);
+    assert_eq!(get(&sealer, "OWNER#x").await, DENIED);
+    assert_eq!(put(&sealer, "LOG#x").await, DENIED);
+    assert_eq!(
+        (sign(&sealer).await, put_seal(&sealer).await),
+        (String::new(), String::new())
+    );
+    // A second put is refused by the service: no seal is replaced.
+    assert_eq!(put_seal(&sealer).await, "PreconditionFailed");
+    assert_eq!(query(&reader, None, "pk = :value", "LOG#x").await, "");
+    assert_eq!(
+        query(&reader, Some("day"), "logDay = :value", "DAY#2026-11-25#0").await,
+        DENIED
+    );
+    let seal = reader.s3().get_object().bucket(SEALS).key("seals/x");
+    assert_eq!(code(seal.send().await), "");
+    assert_eq!(
+        (sign(&reader).await.as_str(), put_seal(&reader).await.as_str()),
+        (DENIED, "AccessDenied")
+    );
+    assert_eq!(refused(&app).len(), 6);
     app.stop().await;
 }
 

@@ -13,7 +13,7 @@ type PortAction = (String, String);
 const API_KEY: &str = "GetSecretValue MetriportApiKeySecret";
 
 /// The actions of each port, written as `Action kind kind, Action kind`.
-const PORTS: [(&str, &str); 56] = [
+const PORTS: [(&str, &str); 63] = [
     ("ReadPatient", "GetItem OWNER"),
     (
         "WritePatient",
@@ -61,6 +61,8 @@ const PORTS: [(&str, &str); 56] = [
         "PutItem OWNER REQUEST PATIENT MESSAGE LOG, DeleteItem PATIENT",
     ),
     ("NoteHour", "PutItem LOG"),
+    ("ReadLog", "Query LOG"),
+    ("ReadLogDays", "Query DAY"),
     (
         "MintEntry",
         "GetItem OWNER, PutItem OWNER LOG, ConditionCheckItem OWNER",
@@ -80,6 +82,10 @@ const PORTS: [(&str, &str); 56] = [
     ("SendWebhookEvent", "SendMessage WebhookEventsQueue"),
     ("KeepObject", "PutObject records, AbortMultipartUpload records"),
     ("MintLink", "GetObject records"),
+    ("ReadSeals", "ListBucket seals, GetObject seals"),
+    ("ReadShards", "GetObject shards"),
+    ("KeepSeals", "PutObject seals shards"),
+    ("SignSeal", "Sign SealKey, GetPublicKey SealKey"),
     ("VerifyKeys", "GetSecretValue WebhookKeysSecret"),
     // These ports call Metriport with the API key, which a function reads when it starts.
     ("FindPatient", API_KEY),
@@ -96,6 +102,7 @@ const PORTS: [(&str, &str); 56] = [
     ("ReportConflict", ""),
     ("NewIds", ""),
     ("Stage", ""),
+    ("StackName", ""),
     ("ConsentTerms", ""),
     ("Retention", ""),
 ];
@@ -162,12 +169,15 @@ fn ports(function: &str) -> Vec<String> {
 fn granted(action: &str, resource: &str, key: Option<&str>) -> Option<PortAction> {
     let (service, action) = action.split_once(':')?;
     let kind = match (service, key) {
-        ("dynamodb", _) if resource.contains("/index/") => "DUE",
+        ("dynamodb", _) if resource.ends_with("/index/due") => "DUE",
         ("dynamodb", Some(key)) => key.split('#').next()?,
         // Lambda reads the queue's attributes.
         ("sqs", _) if action == "GetQueueAttributes" => return None,
         ("sqs", _) => resource.rsplit("ias-").next()?,
-        ("s3", _) => "records",
+        ("s3", _) if action == "ListBucket" => "seals",
+        ("s3", _) => resource.trim_end_matches("/*").rsplit('/').next()?,
+        // Services use the key of the data.
+        ("kms", _) => resource.rsplit('/').next().filter(|key| *key == "SealKey")?,
         ("secretsmanager", _) => resource
             .rsplit(":ias-")
             .next()?
@@ -203,7 +213,7 @@ async fn ports_of_a_function_equal_its_policy() {
         let action = granted(&privilege.action, &privilege.resource, privilege.leading_key.as_deref());
         policies.entry(privilege.function).or_default().extend(action);
     }
-    assert_eq!(policies.len(), 10);
+    assert_eq!(policies.len(), 11);
     for (function, policy) in policies {
         assert_eq!(policy, expected(&function), "{function}");
     }

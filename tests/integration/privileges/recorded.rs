@@ -6,6 +6,11 @@ use std::collections::BTreeSet;
 use sandbox_machine::privileges::Privilege;
 use sandbox_metriport::{Failure, Operation, Persona};
 use serde_json::{Value, json};
+use shared::clock;
+use shared::config::Env;
+use shared::domain::OwnerId;
+use shared::domain::log::{Access, Actor, LogDay};
+use shared::store::{NoteHour as _, Table};
 
 use super::comparison::{Difference, Exception, Why, compare};
 use crate::harness::{Person, QUEUES, TestApp, until};
@@ -71,6 +76,7 @@ async fn functions_use_exactly_their_granted_privileges() {
     work_whose_message_was_lost(&app, &nora).await;
     other_demographics(&nora).await;
     messages_that_are_given_up(&app).await;
+    a_sealed_log_that_is_read(&app, &nora).await;
     a_withdrawal_during_a_consolidated_query(&app).await;
     app.drain().await;
 
@@ -193,6 +199,30 @@ async fn work_whose_message_was_lost(app: &TestApp, nora: &Person) {
         (nora.read_pull(&id).await.text("/next/action") != "wait").then_some(())
     })
     .await;
+}
+
+/// An entry of the last day, in which `log-seal` seals a shard. The second invocation reads the seal of the first.
+async fn a_sealed_log_that_is_read(app: &TestApp, nora: &Person) {
+    let items = app.scan().await;
+    let minted = items
+        .iter()
+        .find(|item| item["what"] == "link_minted")
+        .expect("an entry of nora");
+    let owner = minted["pk"]
+        .as_str()
+        .and_then(|pk| pk.strip_prefix("LOG#"))
+        .expect("an owner");
+    let owner = OwnerId::parse(owner).expect("an owner id");
+    let env = Env::from_pairs([("TABLE_NAME", "ias-Table"), ("ACCESS_LOG_RETENTION_DAYS", "2192")]);
+    let timing = app.timing();
+    let table = Table::read(&app.aws().dynamodb(), &env).expect("a table");
+    let table = table.with_log(&env, "account", timing).expect("a log");
+    let ended = LogDay::ended_before(clock::now().minus(timing.seal_grace()), timing);
+    let noted = table.note_hour(&owner, Access::RecordsListed, &Actor::Function, ended.begin());
+    noted.await.expect("an entry");
+    assert!(app.seal().await.expect("a seal") > 0);
+    app.seal().await.expect("the last seal");
+    assert_eq!(nora.app.get("/v1/me/access-log").await.expect("an answer").status, 200);
 }
 
 /// Demographics may change only while no pull is open.

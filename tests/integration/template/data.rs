@@ -169,6 +169,23 @@ fn no_put_can_replace_a_seal() {
 }
 
 #[test]
+fn only_the_role_of_log_seal_can_put_a_seal() {
+    let stack = stack();
+    let policy = &named(&stack, "SealsBucketPolicy")["Properties"]["PolicyDocument"];
+    let role = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${AWS::StackName}-LogSealFunctionRole-*";
+    let expected = json!({
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:PutObject",
+        "Resource": { "Fn::Sub": "${SealsBucket.Arn}/*" },
+        "Condition": { "ArnNotLike": { "aws:PrincipalArn": { "Fn::Sub": role } } },
+    });
+    assert!(policy["Statement"].as_array().unwrap().contains(&expected));
+    // The pattern names the role that SAM makes for this function.
+    assert_eq!(stack.function("log-seal").unwrap().logical_id, "LogSealFunction");
+}
+
+#[test]
 fn table_is_on_demand_and_can_be_restored() {
     let stack = stack();
     assert_eq!(stack.tables.len(), 1);

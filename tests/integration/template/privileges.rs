@@ -90,8 +90,9 @@ fn policies_never_contain_a_wildcard() {
                 );
             }
             for resource in items(&statement["Resource"]) {
-                // A policy cannot name an object before it exists, so this one prefix is as narrow as possible.
-                let text = resource.to_string().replace("/records/*", "/records/");
+                // A policy cannot name an object before it exists, so these prefixes are as narrow as possible.
+                let folders = ["/records/*", "/seals/*", "/shards/*"].iter();
+                let text = folders.fold(resource.to_string(), |text, folder| text.replace(folder, "/"));
                 assert!(
                     resource.is_object() && !text.contains('*'),
                     "{}: {resource}",
@@ -256,6 +257,35 @@ fn each_table_action_is_in_one_statement_with_its_keys() {
         actions += distinct.len();
     }
     assert!(actions > 20, "{actions}");
+}
+
+/// The functions that an action on seals is granted to.
+fn granted_on_seals(action: &str) -> BTreeSet<String> {
+    let stack = stack();
+    let grants = |function: &&Function| {
+        statements(function).iter().any(|statement| {
+            let mut resources = BTreeSet::new();
+            referred(&stack, &statement["Resource"], &mut resources);
+            let is_seals = ["SealsBucket", "SealKey"]
+                .iter()
+                .any(|seals| resources.contains(*seals));
+            is_seals && items(&statement["Action"]).contains(&&json!(action))
+        })
+    };
+    let functions = stack.functions.iter().filter(grants);
+    functions.map(|function| function.binary.clone()).collect()
+}
+
+#[test]
+fn only_log_seal_signs_and_puts_seals() {
+    let log_seal = BTreeSet::from(["log-seal".to_owned()]);
+    for action in ["s3:PutObject", "kms:Sign", "kms:GetPublicKey"] {
+        assert_eq!(granted_on_seals(action), log_seal, "{action}");
+    }
+    let readers = BTreeSet::from(["account", "log-seal"].map(str::to_owned));
+    for action in ["s3:GetObject", "s3:ListBucket"] {
+        assert_eq!(granted_on_seals(action), readers, "{action}");
+    }
 }
 
 #[test]

@@ -1,11 +1,13 @@
 // Pulls records that the sandbox makes, and Synthea's records through it, and judges each Bundle. First, each judge
-// must notice the broken Bundles of its kind; otherwise its silence would prove nothing.
+// must notice the broken Bundles of its kind; otherwise its silence would prove nothing. It also judges the access log
+// of a person who has pulled a record.
 
 import { execFile } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { accessLog } from "./access-log.mjs";
 import { problemsOf, referencesOf } from "./bundle-check.mjs";
 
 const IAS = "target/debug/ias";
@@ -78,8 +80,21 @@ function broken(bundle) {
   ];
 }
 
-function checkJudges(bundle) {
-  const cases = broken(bundle);
+/** Logs with one fault each, and the judge that must notice it. */
+function brokenLogs(bundle) {
+  const changed = (change) => {
+    const copy = structuredClone(bundle);
+    change(copy.entry[0].resource);
+    return copy;
+  };
+  return [
+    ["medplum", "an AuditEvent without its time", changed((event) => delete event.recorded)],
+    ["medplum", "an agent without requestor", changed((event) => delete event.agent[0].requestor)],
+    ["fhir", "a wrong action code", changed((event) => (event.action = "Z"))],
+  ];
+}
+
+function checkJudges(cases) {
   for (const [judge, what, copy] of cases) {
     if (!problemsOf(copy).some((problem) => problem.judge === judge)) throw new Error(`${judge} does not notice ${what}`);
   }
@@ -103,7 +118,8 @@ async function mapSome(items, act) {
 async function judge() {
   const all = pulls();
   const bundles = await mapSome(all, pulled);
-  const seen = checkJudges(bundles[0]);
+  const logs = await accessLog(IAS, folder);
+  const seen = checkJudges([...broken(bundles[0]), ...brokenLogs(logs[0])]);
   const counts = { resources: 0, references: 0, invalid: 0 };
   all.forEach(({ name, given }, index) => {
     const bundle = bundles[index];
@@ -114,10 +130,18 @@ async function judge() {
     problems.slice(0, 10).forEach(({ judge, message }) => console.error(`${name}: ${judge}: ${message}`));
     if (problems.length > 10) console.error(`${name}: ${problems.length - 10} more problems`);
   });
+  const events = logs.flatMap((bundle) => bundle.entry.map((entry) => entry.resource));
+  const kinds = new Set(events.map((event) => event.subtype[0].code));
+  if (kinds.size < 10) throw new Error(`the access log has only ${[...kinds]}`);
+  for (const bundle of logs) {
+    const problems = problemsOf(bundle);
+    counts.invalid += problems.length > 0 ? 1 : 0;
+    problems.slice(0, 10).forEach(({ judge, message }) => console.error(`access log: ${judge}: ${message}`));
+  }
   const { resources, references, invalid } = counts;
   console.log(
-    `fhir: ${all.length} records of the sandbox with ${resources} resources and ${references} references, ${invalid} ` +
-      `invalid; ${seen} of ${seen} broken Bundles noticed`,
+    `fhir: ${all.length} records of the sandbox with ${resources} resources and ${references} references, an access ` +
+      `log of ${events.length} AuditEvents of ${kinds.size} kinds, ${invalid} invalid; ${seen} of ${seen} broken Bundles noticed`,
   );
   return invalid === 0;
 }

@@ -9,7 +9,7 @@ use sandbox_host::Runner;
 use shared::config::Env;
 
 /// Every function, by the name of its binary.
-pub const FUNCTION_NAMES: [&str; 10] = [
+pub const FUNCTION_NAMES: [&str; 11] = [
     "identity-session",
     "webhook-intake",
     "webhook-process",
@@ -20,6 +20,7 @@ pub const FUNCTION_NAMES: [&str; 10] = [
     "record-read",
     "account",
     "reconcile",
+    "log-seal",
 ];
 
 /// The runner that starts functions from a folder of binaries or, without a folder, from this binary.
@@ -68,6 +69,7 @@ async fn serve(name: &str, env: Env) -> Result<(), Error> {
         "record-read" => record_read::serve(env).await,
         "account" => account::serve(env).await,
         "reconcile" => reconcile::serve(env).await,
+        "log-seal" => log_seal::serve(env).await,
         _ => Err(format!("there is no function {name}").into()),
     }
 }

@@ -13,4 +13,4 @@ pub use event::serve;
 pub use once::{Attempt, Post, PostAnswer};
 pub use problem::{Code, Next, Problem, SignIn};
 pub use rate_limit::limited;
-pub use reply::{json, respond};
+pub use reply::{json, reply_as, respond};

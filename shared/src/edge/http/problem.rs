@@ -244,6 +244,17 @@ impl Next {
         }
     }
 
+    /// Read the next page of the access log, at this address.
+    #[must_use]
+    pub fn read_log(url: String) -> Self {
+        Self {
+            action: "read_access_log",
+            method: Some("GET"),
+            url: Some(Cow::Owned(url)),
+            or: None,
+        }
+    }
+
     const fn from_action(action: &'static str) -> Self {
         Self {
             action,
@@ -299,6 +310,8 @@ codes! {
     UnsupportedMediaType "unsupported_media_type" 415 "The body must be application/json." FIX_REQUEST;
     /// The body is larger than 1 MiB.
     BodyTooLarge "body_too_large" 413 "The body is larger than 1 MiB." FIX_REQUEST;
+    /// The header `Accept` does not name one of our forms.
+    NotAcceptable "not_acceptable" 406 "Accept must name either application/json or application/fhir+json." FIX_REQUEST;
     /// Fields are missing, unknown or malformed.
     InvalidRequest "invalid_request" 400 "The request has missing, unknown or malformed fields." FIX_REQUEST;
     /// The token lacks a claim that the deployment needs.

@@ -15,6 +15,12 @@ pub fn json(status: u16, body: &impl Serialize) -> Response<Body> {
     build(status, "application/json", body, None)
 }
 
+/// A reply in another form of JSON, such as FHIR's, that no cache may store.
+#[must_use]
+pub fn reply_as(status: u16, media_type: &str, body: &impl Serialize) -> Response<Body> {
+    build(status, media_type, body, None)
+}
+
 /// The reply for a step's result. A failure on our side is logged with its context, for the operator. The caller gets
 /// only the code.
 #[must_use]

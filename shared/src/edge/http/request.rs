@@ -28,6 +28,16 @@ pub fn path_parameter(request: &Request, name: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
+/// A parameter of the query, decoded. The values of a repeated parameter are joined by commas, as API Gateway joins
+/// them (docs.aws.amazon.com, "Create AWS Lambda proxy integrations for HTTP APIs").
+#[must_use]
+pub fn query_parameter(request: &Request, name: &str) -> Option<String> {
+    let query = request.uri().query().unwrap_or_default().as_bytes();
+    let values = url::form_urlencoded::parse(query).filter(|(key, _)| key == name);
+    let values: Vec<_> = values.map(|(_, value)| value.into_owned()).collect();
+    (!values.is_empty()).then(|| values.join(","))
+}
+
 /// A header's text. A header that is not text, or is sent more than once, counts as malformed, not as missing.
 #[must_use]
 pub fn header<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
@@ -102,6 +112,22 @@ mod tests {
             assert_eq!(problem.errors[0].pointer, pointer);
             assert!(!format!("{problem:?}").contains("CANARY"));
         }
+    }
+
+    #[test]
+    fn query_parameters_are_decoded_and_joined() {
+        let uri = "/v1/x?from=2026-11-25&to=a%20b&from=2&empty=";
+        let request = lambda_http::http::Request::builder()
+            .uri(uri)
+            .body(Body::Empty)
+            .unwrap();
+        let read = |name: &str| query_parameter(&request, name);
+        assert_eq!(read("from").as_deref(), Some("2026-11-25,2"));
+        assert_eq!(
+            (read("to").as_deref(), read("empty").as_deref()),
+            (Some("a b"), Some(""))
+        );
+        assert_eq!(read("cursor"), None);
     }
 
     #[test]

@@ -167,6 +167,7 @@ impl Call {
             Self::consent(),
             Self::new("GET /v1/me/consent", None),
             Self::new("DELETE /v1/me/consent", None),
+            Self::new("GET /v1/me/access-log", None),
         ]
     }
 

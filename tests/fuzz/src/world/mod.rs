@@ -181,6 +181,8 @@ fn env(aws: &str, metriport: &str) -> Env {
         ("CONSENT_NOTICE_URL", "https://app.example.test/notice"),
         ("RECORD_RETENTION_DAYS", "90"),
         ("RECORDS_BUCKET", "records"),
+        ("SEALS_BUCKET", "seals"),
+        ("STACK_NAME", "fuzz"),
         // The address of the server that plays Metriport, which also serves the records. So the functions never look up
         // a name.
         ("RECORD_LINK_HOSTS", metriport),

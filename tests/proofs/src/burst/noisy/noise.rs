@@ -113,6 +113,7 @@ impl Noise {
         match route {
             Route::ReadConsent => app.get("/v1/me/consent").await,
             Route::GiveConsent => app.give_consent().await,
+            Route::ReadAccessLog => app.get("/v1/me/access-log").await,
             Route::ReadIdentity => app.identity().await,
             Route::OpenChallenge => self.open_challenge().await,
             Route::StartQuery => {

@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 pub(super) enum Route {
     ReadConsent,
     GiveConsent,
+    ReadAccessLog,
     ReadIdentity,
     OpenChallenge,
     StartQuery,
@@ -23,9 +24,10 @@ pub(super) enum Route {
 
 impl Route {
     /// All routes, in the order of the first half. `PutPatient` ends the verification that the routes before it need.
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::ReadConsent,
         Self::GiveConsent,
+        Self::ReadAccessLog,
         Self::ReadIdentity,
         Self::OpenChallenge,
         Self::StartQuery,
@@ -44,6 +46,7 @@ impl Route {
         match self {
             Self::ReadConsent => "GET /v1/me/consent",
             Self::GiveConsent => "PUT /v1/me/consent",
+            Self::ReadAccessLog => "GET /v1/me/access-log",
             Self::ReadIdentity => "GET /v1/identity",
             Self::OpenChallenge => "POST /v1/aal2-challenges",
             Self::StartQuery => "POST /v1/network-queries",
