@@ -108,7 +108,7 @@ fn large_days_are_divided_and_verified() {
         (&[1_000], 0, 2),
         (&[1_001], 0, 2),
         (&[999, 2, 0], 0, 2),
-        (&[0, 2_500, 0, 1_000], 2_500, 7),
+        (&[0, 2_500, 0, 1_000], 2_500, 6),
     ] {
         let log = SampleLog::new(counts, 0);
         let pages = pages(&log, counts, &stored(counts, tail));
