@@ -45,7 +45,7 @@ impl SealedShard {
     /// Fails if the bytes are not those of whole persons.
     pub fn read_persons(bytes: &[u8]) -> Result<Self, ShardFileError> {
         let (persons, rest) = bytes.as_chunks::<PERSON_BYTES>();
-        let persons = persons.iter().map(|bytes| read_person(bytes)).collect::<Option<_>>();
+        let persons = persons.iter().map(read_person).collect::<Option<_>>();
         let persons = persons.filter(|_| rest.is_empty()).ok_or(ShardFileError)?;
         Ok(Self { persons })
     }
