@@ -1,6 +1,6 @@
 //! Consent: every route that links, proofs, challenges, pulls or reads requires it, and its notice is the one in force.
 
-mod withdrawal;
+pub(crate) mod withdrawal;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use sandbox_host::template::Route;
@@ -12,8 +12,9 @@ use crate::harness::{Person, TestApp, pointers, refused};
 use crate::isolation::{UNKNOWN, with_id};
 use crate::template::routes;
 
-/// Routes that need no consent: they show states, or are about the consent itself.
-const OPEN: [&str; 9] = [
+/// Routes that need no consent: they show states or the access log, are about the consent itself, or report another
+/// person's record.
+const OPEN: [&str; 10] = [
     "GET /v1/identity",
     "POST /v1/webhooks/metriport",
     "GET /v1/network-queries",
@@ -23,6 +24,7 @@ const OPEN: [&str; 9] = [
     "GET /v1/me/consent",
     "PUT /v1/me/consent",
     "DELETE /v1/me/consent",
+    "POST /v1/records/{id}/not-me",
 ];
 const DAY_MILLIS: i64 = 86_400_000;
 

@@ -123,6 +123,7 @@ async fn foreign_id_gets_the_answer_of_an_unknown_id() {
         "/v1/network-queries/{id}",
         "/v1/network-queries/{id}/timeline",
         "/v1/records/{id}",
+        "/v1/records/{id}/not-me",
     ];
     assert_eq!(cases, BTreeSet::from(expected.map(str::to_owned)));
     // A pull's id is unknown among records.
@@ -142,15 +143,18 @@ async fn assert_sees_nothing(person: &Person) {
 
 /// Checks that a route with an id serves the owner, and that another person gets the answer for an unknown id.
 async fn assert_hidden(route: &Route, owner: &Person, other: &Person) {
-    assert!(
-        route.method == "GET" && route.path.contains("{id}"),
-        "no case for {} {}",
-        route.method,
-        route.path
-    );
+    let (body, served) = match (route.method.as_str(), route.path.as_str()) {
+        ("GET", _) => (None, 200),
+        ("POST", "/v1/records/{id}/not-me") => (Some(json!({ "reason": "other_person" })), 202),
+        (method, path) => panic!("no case for {method} {path}"),
+    };
     let own = own_id(owner, &route.path).await;
-    let ask = async |person: &Person, id: &str| person.app.get(&with_id(&route.path, id)).await.unwrap();
-    assert_eq!(ask(owner, &own).await.status, 200, "{}", route.path);
+    let ask = async |person: &Person, id: &str| {
+        let method = route.method.parse::<Method>().unwrap();
+        let path = with_id(&route.path, id);
+        person.app.send(method, &path, body.as_ref()).await.unwrap()
+    };
+    assert_eq!(ask(owner, &own).await.status, served, "{}", route.path);
     let unknown = ask(other, UNKNOWN).await;
     refused(&unknown, 404, "not_found", "none");
     for id in [own.as_str(), "not-an-id", "..%2F..%2Fv1", &format!("{own}%00")] {

@@ -25,6 +25,7 @@ mod metrics;
 mod openapi;
 mod personas;
 mod privileges;
+mod quarantine;
 mod races;
 mod reconcile;
 mod records;

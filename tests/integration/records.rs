@@ -4,7 +4,7 @@
 mod bad_input;
 mod patients;
 mod shares;
-mod transfers;
+pub(crate) mod transfers;
 
 use std::collections::BTreeSet;
 

@@ -25,7 +25,9 @@ async fn stored_items_and_messages_keep_their_shapes() {
     let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     let mut items = BTreeSet::new();
-    pull_and_ask(&app, &nora, &mut items).await;
+    let record = pull_and_ask(&app, &nora, &mut items).await;
+    collect_items(&app, &mut items).await;
+    nora.report(&record, "other").await;
     collect_items(&app, &mut items).await;
     app.reconcile().await;
     assert_eq!(nora.app.withdraw_consent().await.expect("an answer").status, 200);
@@ -40,8 +42,9 @@ async fn stored_items_and_messages_keep_their_shapes() {
     app.end().await;
 }
 
-/// A challenge that waits, a pull that waits for its source, its end, and a record under an idempotency key.
-async fn pull_and_ask(app: &TestApp, nora: &Person, items: &mut BTreeSet<String>) {
+/// A challenge that waits, a pull that waits for its source, its end, and a record under an idempotency key. Returns the
+/// id of that record.
+async fn pull_and_ask(app: &TestApp, nora: &Person, items: &mut BTreeSet<String>) -> String {
     let passed = nora.pass_challenge().await;
     collect_items(app, items).await;
     app.stand_in().hold_webhooks();
@@ -69,6 +72,7 @@ async fn pull_and_ask(app: &TestApp, nora: &Person, items: &mut BTreeSet<String>
     app.stand_in().release_all().await;
     nora.until_record(&reply.text("/id")).await;
     app.drain().await;
+    reply.text("/id")
 }
 
 async fn collect_items(app: &TestApp, items: &mut BTreeSet<String>) {

@@ -9,7 +9,7 @@ use shared::domain::person_root::Grant;
 use shared::domain::{ChallengeId, OwnerId, Time};
 use shared::edge::budget::apply_limits;
 use shared::edge::http::{Code, Problem};
-use shared::edge::{consented, verified};
+use shared::edge::{consented, unquarantined, verified};
 use shared::metriport::RedirectUrl;
 use shared::ports::Clock;
 use shared::store::{ReadChallenge, StoreError, WriteChallenge, reject_identity};
@@ -39,7 +39,8 @@ pub struct OpenedChallenge {
 /// Also returns the state of the person's share.
 ///
 /// # Errors
-/// Fails if the caller has not consented, if the identity is not verified, or if Metriport rejects it. Also fails if
+/// Fails if the caller has not consented, if the identity is not verified, if records are quarantined, or if Metriport
+/// rejects the identity. Also fails if
 /// the person's share is used up, or the rate budget has no free place.
 pub async fn open(
     io: &impl Ports,
@@ -51,6 +52,7 @@ pub async fn open(
     let ((slot, identity, root), challenges) = try_join!(io.person(owner), io.challenge(owner))?;
     consented(&root, io.consent_rule())?;
     let (link, proofed) = verified(&slot, &identity, now, io.timing())?;
+    unquarantined(&root)?;
     let allowance = io.place(owner, PersonAsk::Challenge, io.now()).await?;
     // Read after the charge, so that a withdrawal of consent before this moment prevents the call.
     let grant = consented(&io.root(owner).await?, io.consent_rule())?;

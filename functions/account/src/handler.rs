@@ -3,16 +3,17 @@
 use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
-use shared::Error;
-use shared::domain::Time;
 use shared::domain::consent::GivenConsent;
-use shared::edge::http::request::{body, route};
-use shared::edge::http::{Caller, Code, Problem, json, respond};
+use shared::domain::quarantine::NotMeReport;
+use shared::domain::{RecordId, Time};
+use shared::edge::http::request::{body, path_parameter, route};
+use shared::edge::http::{Caller, Code, Post, PostAnswer, Problem, json, respond};
 use shared::ports::Clock as _;
+use shared::{Error, clock};
 
 use crate::export::{LogAsk, export};
 use crate::log_request::{self, LogSettings};
-use crate::{Deps, give, view, withdraw};
+use crate::{Deps, give, not_me, view, withdraw};
 
 /// Answers one request. Every failure becomes a reply.
 pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Infallible> {
@@ -29,6 +30,7 @@ async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error>
             let given = body(request, GivenConsent::read)?;
             Ok(json(200, &give::give(deps.io(), owner, actor, given).await?))
         }
+        "POST /v1/records/{id}/not-me" => report(deps, &caller, request, now).await,
         "DELETE /v1/me/consent" => Ok(json(200, &withdraw::withdraw(deps.io(), owner, actor).await?)),
         "GET /v1/me/access-log" => read_log(deps, &caller, request, now).await,
         _ => Err(Problem::new(Code::NotFound).into()),
@@ -50,4 +52,28 @@ async fn read_log(deps: &Deps, caller: &Caller, request: &Request, now: Time) ->
     };
     let (page, next) = export(deps.io(), &caller.owner, &caller.actor, ask, now).await?;
     settings.reply(form, page, next.as_ref(), place.as_ref())
+}
+
+async fn report(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Result<Response<Body>, Error> {
+    let post = Post {
+        request,
+        owner: &caller.owner,
+        credential: None,
+        table: &deps.table,
+        owner_key: &deps.owner_key,
+        timing: deps.timing(),
+    };
+    // A repeated report changes nothing, so neither the new id nor an earlier attempt matters.
+    post.once((now, clock::new_id()), async |_attempt| {
+        let report = body(request, NotMeReport::read)?;
+        let quarantine = not_me::report(deps.io(), &caller.owner, &caller.actor, record_id(request)?, report).await?;
+        Ok(PostAnswer::lasting(json(202, &quarantine)))
+    })
+    .await
+}
+
+/// A malformed id gets the same 404 as an unknown one.
+fn record_id(request: &Request) -> Result<RecordId, Error> {
+    let text = path_parameter(request, "id").unwrap_or_default();
+    RecordId::parse(&text).map_err(|_no_id| Problem::new(Code::NotFound).into())
 }

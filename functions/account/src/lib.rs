@@ -1,9 +1,11 @@
-//! `account`: shows, takes and withdraws a person's consent, and shows the person their access log.
+//! `account`: shows, takes and withdraws a person's consent, shows them their access log, and takes their report of
+//! another person's record.
 
 pub mod export;
 pub mod give;
 pub mod handler;
 pub mod log_request;
+pub mod not_me;
 pub mod view;
 pub mod withdraw;
 
@@ -15,11 +17,14 @@ use shared::edge::init::{Init, InitError};
 use shared::owner::OwnerKey;
 use shared::ports::{Clock, ConsentTerms, Retention, StackName};
 use shared::seals::{ReadSeals, ReadShards, SealBucket};
-use shared::store::{NoteHour, ReadLog, ReadRoot, Table, WithdrawConsent, WriteConsent};
+use shared::store::{
+    ListPulls, NoteHour, ReadLog, ReadPull, ReadRecord, ReadRoot, ReportRecord, Table, WithdrawConsent, WriteConsent,
+};
 
 shared::ports! {
     /// The ports that the steps use.
     pub trait Ports = ReadRoot + WriteConsent + WithdrawConsent
+        + ReadRecord + ReadPull + ListPulls + ReportRecord
         + ReadLog + NoteHour + ReadSeals + ReadShards
         + ConsentTerms + Retention + StackName + Clock;
 }

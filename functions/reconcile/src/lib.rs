@@ -6,7 +6,10 @@
 //! stale.
 //!
 //! Metriport retries a webhook only on request.
+//!
+//! A quarantine has a deadline, which only an operator can keep. `reconcile` counts overdue ones for an alarm.
 
+mod purges;
 mod replay;
 mod tick;
 
@@ -21,11 +24,11 @@ use shared::metrics::Metrics;
 use shared::metriport::{Client, WebhookReplay};
 use shared::ports::Clock;
 use shared::queue::{AdvanceQueue, SendAdvance};
-use shared::store::{KeepReplays, ReadDue, Table};
+use shared::store::{CountPurges, KeepReplays, ReadDue, Table};
 
 shared::ports! {
     /// The ports that the steps use.
-    pub trait Ports = ReadDue + KeepReplays + SendAdvance + WebhookReplay + CountCall + Clock;
+    pub trait Ports = ReadDue + CountPurges + KeepReplays + SendAdvance + WebhookReplay + CountCall + Clock;
 }
 
 /// The adapters and the configuration of the function.
@@ -85,6 +88,9 @@ async fn tick(deps: &Deps) -> Result<Value, Error> {
 pub async fn once(io: &impl Ports, metrics: &Metrics) -> Result<(usize, bool), Error> {
     let now = io.now();
     let sent = tick::tick(io, metrics, now).await?;
+    if let Err(error) = purges::count_overdue(io, metrics, now).await {
+        tracing::warn!(context = %error, "overdue purges could not be counted");
+    }
     let replayed = replay::replay(io, metrics, now).await;
     if let Err(error) = &replayed {
         tracing::warn!(context = %error, "failed webhook deliveries could not be checked");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shared::Error;
-use shared::domain::patient::{DifferentField, PatientSlot};
+use shared::domain::patient::{DifferentField, PatientComparison, PatientSlot};
 use shared::domain::record::{Record, RecordEvent, RecordReason, StoredObject};
 use shared::domain::{OwnerId, Time};
 use shared::edge::{announce_end, announce_record};
@@ -14,6 +14,7 @@ use shared::store::{StoreError, claim_record, settle_record};
 use tokio::time::Instant;
 use tokio::try_join;
 
+use crate::quarantine::store_different;
 use crate::{Deps, Ports};
 
 /// Time that remains after a transfer: enough to abort its upload and to write the failure.
@@ -99,7 +100,13 @@ async fn end(
     (event, outcome): (&RecordEvent, FetchOutcome),
 ) -> Result<FetchOutcome, Error> {
     let now = io.now();
-    let Some(written) = settle_record(io, owner, record, event, (now, io.timing())).await? else {
+    let settled = match event {
+        RecordEvent::Stored(object) if object.comparison != PatientComparison::NotComparable => {
+            store_different(io, owner, record, object).await?
+        }
+        event => settle_record(io, owner, record, event, (now, io.timing())).await?,
+    };
+    let Some(written) = settled else {
         return Ok(STALE);
     };
     // Sent after the write, so that the messages find the new state.

@@ -10,6 +10,7 @@
 
 pub mod fetch;
 pub mod handler;
+pub mod quarantine;
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use shared::clock::{self, SystemClock};
@@ -19,13 +20,14 @@ use shared::edge::init::{Init, InitError};
 use shared::ports::Clock;
 use shared::queue::{AdvanceQueue, DeadLetterQueue, SendAdvance, SourceQueue};
 use shared::records::{Bucket, LinkClient};
-use shared::store::{ReadPatient, ReadPull, ReadRecord, Table, WriteRecord};
+use shared::store::{ListPulls, ReadPatient, ReadPull, ReadRecord, ReadRoot, Table, WriteRecord};
 
 pub use crate::fetch::KeepObject;
 
 shared::ports! {
     /// The ports that the steps use.
-    pub trait Ports = ReadRecord + ReadPatient + WriteRecord + ReadPull + SendAdvance + KeepObject + Clock;
+    pub trait Ports = ReadRecord + ReadPatient + ReadRoot + WriteRecord + ReadPull + ListPulls
+        + SendAdvance + KeepObject + Clock;
 }
 
 /// The adapters and the configuration of the function.

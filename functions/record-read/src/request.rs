@@ -13,7 +13,7 @@ use shared::domain::record::{NewRecord, OpenRecords, Record, RecordQuery};
 use shared::domain::{OwnerId, PatientId, RecordId, Time};
 use shared::edge::budget::TakeShare;
 use shared::edge::http::{Code, Problem};
-use shared::edge::{announce_record, consented, verified};
+use shared::edge::{announce_record, consented, unquarantined, verified};
 use shared::ports::{Clock, ConsentTerms};
 use shared::queue::SendAdvance;
 use shared::store::{Condition, CreateRecord, ReadPerson, ReadRecord};
@@ -50,7 +50,7 @@ pub struct RecordAsk {
 /// Also returns the state of the person's share, if one was taken now.
 ///
 /// # Errors
-/// Fails if the caller has not consented, is not verified, has three unfinished records, or has used up their share.
+/// Fails if the caller has not consented, is not verified, has quarantined records, has three unfinished records, or has used up their share.
 pub async fn request(io: &impl Request, owner: &OwnerId, ask: RecordAsk) -> Result<(Record, Option<Allowance>), Error> {
     let (now, resumed, id) = (io.now(), ask.resumed, ask.id);
     let (record, allowance) = match place(io, owner, ask, now).await {
@@ -109,6 +109,7 @@ async fn grounds(
     let ((slot, identity, root), open) = try_join!(io.person(owner), io.open_records(owner))?;
     let grant = consented(&root, io.consent_rule())?;
     let (link, _) = verified(&slot, &identity, now, io.timing())?;
+    unquarantined(&root)?;
     Ok((link.patient.clone(), grant, open))
 }
 

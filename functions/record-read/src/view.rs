@@ -16,7 +16,7 @@ use shared::domain::record::{Record, RecordQuery, RecordReason, RecordState, Sto
 use shared::domain::{OwnerId, PullId, RecordId, Time};
 use shared::edge::budget::MintEntry;
 use shared::edge::http::{Code, Next, Problem};
-use shared::edge::{consented, verified};
+use shared::edge::{QuarantineView, consented, of_quarantine, verified};
 use shared::ports::{Clock, ConsentTerms, Retention};
 use shared::records::MintLink;
 use shared::store::{ListRecords, Mint, NoteHour, ReadPerson, ReadRecord, StoreError};
@@ -35,7 +35,7 @@ const RETRIES_MAX: u64 = 7;
 #[serde(rename_all = "camelCase")]
 pub struct RecordView {
     id: RecordId,
-    status: RecordState,
+    status: &'static str,
     phase: RecordPhase,
     #[serde(skip_serializing_if = "Option::is_none")]
     network_query: Option<PullId>,
@@ -64,10 +64,15 @@ struct LinkView {
     expires_at: String,
 }
 
+/// The status of a record that a quarantine hides.
+pub const QUARANTINED: &str = "quarantined";
+
 /// `GET /v1/records`.
 #[derive(Serialize)]
 pub struct RecordListView {
     records: Vec<RecordView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quarantine: Option<QuarantineView>,
 }
 
 /// The newest records of the patient to whom the caller is linked, without links to their files. The access log gets
@@ -85,9 +90,10 @@ pub async fn list(
     let (person, records) = try_join!(io.person(owner), io.records(owner, LIST_MAX))?;
     let readable = readable(io, &person, now)?;
     io.note_hour(owner, Access::RecordsListed, actor, now).await?;
-    let shown = records.iter().filter(|record| readable(record));
+    let (shown, (_, _, root)) = (records.iter().filter(|record| readable(record)), &person);
     Ok(RecordListView {
-        records: shown.map(|record| of_record(record, now)).collect(),
+        records: shown.map(|record| view(record, root, now)).collect(),
+        quarantine: root.quarantine.as_ref().map(of_quarantine),
     })
 }
 
@@ -112,8 +118,8 @@ pub async fn show(
     let mut tries = 0;
     loop {
         let (record, shares, root) = read(io, owner, id, now).await?;
-        let Some(object) = &record.object else {
-            return Ok((of_record(&record, now), None));
+        let Some(object) = record.object.as_ref().filter(|_| !root.hides(&record)) else {
+            return Ok((view(&record, &root, now), None));
         };
         // Each try has a later time, because the entry of a link that another request made at the same time has the
         // same key.
@@ -181,6 +187,28 @@ async fn with_link(
     Ok((view, Some(allowance)))
 }
 
+/// One record of a person with this root, without a link.
+fn view(record: &Record, root: &PersonRoot, now: Time) -> RecordView {
+    match root.hides(record) {
+        true => of_hidden(record, now),
+        false => of_record(record, now),
+    }
+}
+
+/// A record that a quarantine hides. The view is made without the object, so that nothing of the object can be shown.
+#[must_use]
+pub fn of_hidden(record: &Record, now: Time) -> RecordView {
+    let without = Record {
+        object: None,
+        ..record.clone()
+    };
+    RecordView {
+        status: QUARANTINED,
+        next: Next::CONTACT_SUPPORT,
+        ..of_record(&without, now)
+    }
+}
+
 /// One record, in the state that a reader sees at `now`, without a link.
 #[must_use]
 pub fn of_record(record: &Record, now: Time) -> RecordView {
@@ -188,7 +216,7 @@ pub fn of_record(record: &Record, now: Time) -> RecordView {
     let object = record.object.as_ref();
     RecordView {
         id: record.id,
-        status,
+        status: status.as_str(),
         phase: record.phase,
         network_query: record.pull,
         query: record.query.clone(),

@@ -107,6 +107,7 @@ async fn apply(
         change: &change,
         now,
         lock_until: change.record.lock_until(io.timing()),
+        quarantine: None,
     };
     // Written before the link is sent; after a crash, the redelivered message sends the link again.
     io.write_record_once(&found.owner, write, &seen_message(event, now))

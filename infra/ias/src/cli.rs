@@ -45,7 +45,7 @@ pub enum Command {
     /// Set up the account at Metriport and the secrets of a deployment, check them, and change their keys.
     ///
     /// Reads AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_ENDPOINT_URL_SECRETS_MANAGER
-    /// and, to release a patient, AWS_ENDPOINT_URL_DYNAMODB.
+    /// and, for commands on persons, AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL_STS and AWS_ENDPOINT_URL_S3.
     Account(AccountArgs),
     /// Check an exported access log: find the first entry that was changed, dropped, inserted or reordered, a rewritten
     /// day, or a missing seal. Needs no network.

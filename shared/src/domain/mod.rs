@@ -19,6 +19,7 @@ pub mod names;
 pub mod patient;
 pub mod person_root;
 pub mod pull;
+pub mod quarantine;
 pub mod record;
 pub mod replay;
 pub mod retention;

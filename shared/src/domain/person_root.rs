@@ -1,5 +1,5 @@
-//! The root of a person's items: their consent, and its grant. Every decision that depends on a consent reads this item
-//! or checks it in a transaction.
+//! The root of a person's items: their consent and its grant, and the quarantine of their records. Every decision that
+//! depends on one of them reads this item or checks it in a transaction.
 
 #[cfg(test)]
 mod tests;
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Time;
 use super::consent::{Consent, ConsentRule, GivenConsent};
+use super::quarantine::Quarantine;
 use super::record::Record;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -30,6 +31,9 @@ pub struct PersonRoot {
     /// When the person last withdrew the consent to keep their records, without giving it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_ended_at: Option<Time>,
+    /// The last quarantine of the person's records, even if it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<Quarantine>,
     /// Counts every write.
     #[serde(default)]
     pub version: u64,
@@ -128,6 +132,7 @@ impl PersonRoot {
             consent: None,
             withdrawn_at: Some(now),
             keep_ended_at: self.keep_end(now),
+            quarantine: self.quarantine.clone(),
             version: self.version + 1,
         })
     }

@@ -354,6 +354,13 @@ impl Record {
         matches!(self.state, RecordState::Available | RecordState::Empty)
     }
 
+    /// Whether the record is stored and one of its Patients differs from the person.
+    #[must_use]
+    pub fn differs(&self) -> bool {
+        let object = self.object.as_ref();
+        object.is_some_and(|object| object.comparison != PatientComparison::NotComparable)
+    }
+
     /// When the patient's lock expires if it is not released: after the record's life and the longest query or transfer
     /// that can begin in it.
     #[must_use]

@@ -195,6 +195,13 @@ impl Timing {
         self.of(Duration::from_millis(u64::try_from(gap).unwrap_or(u64::MAX)))
     }
 
+    /// How long a quarantine may last. By then, an operator has released or deleted its records. The networks' rules ask
+    /// for a timely purge and name no number of days; 30 days leave time for Metriport's and the responder's answers.
+    #[must_use]
+    pub fn quarantine(self) -> Duration {
+        self.of(30 * 24 * HOUR)
+    }
+
     /// How long webhook keys are used before they are read again. A key that the operator has removed from the secret
     /// may be accepted for that long.
     #[must_use]

@@ -8,10 +8,12 @@ mod consented;
 pub mod error;
 pub mod http;
 pub mod init;
+mod quarantine;
 pub mod redirects;
 mod verified;
 
 pub use announce::{announce_change, announce_end, announce_pull, announce_record};
 pub use batch::each;
 pub use consented::consented;
+pub use quarantine::{QuarantineView, of_quarantine, read_origin, unquarantined};
 pub use verified::verified;

@@ -91,6 +91,18 @@ impl Metric {
         Self::of(Name::RecordsDifferent, 1)
     }
 
+    /// A quarantine of a person's records began, or got a further cause.
+    #[must_use]
+    pub const fn records_quarantined() -> Self {
+        Self::of(Name::RecordsQuarantined, 1)
+    }
+
+    /// The number of quarantines whose deadline has passed.
+    #[must_use]
+    pub const fn purges_overdue(count: u64) -> Self {
+        Self::of(Name::PurgesOverdue, count)
+    }
+
     /// A webhook of this kind is in the queue, or a ping is answered.
     #[must_use]
     pub const fn webhook_accepted(kind: EventKind) -> Self {

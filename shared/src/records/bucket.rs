@@ -69,6 +69,12 @@ port! {
     }
 }
 
+/// Deletes records. No function has this port.
+pub trait DeleteObject {
+    /// Deletes an object. Succeeds if there is none.
+    fn delete_object(&self, key: &str) -> impl Future<Output = Result<(), RecordsError>> + Send;
+}
+
 impl Bucket {
     /// Reads `RECORDS_BUCKET`.
     ///
@@ -216,6 +222,14 @@ impl MintLink for Bucket {
             .await
             .map_err(|error| bucket_error!(error))?;
         Ok(Link::new(link.uri().to_owned()))
+    }
+}
+
+impl DeleteObject for Bucket {
+    async fn delete_object(&self, key: &str) -> Result<(), RecordsError> {
+        let call = self.client.delete_object().bucket(&self.name).key(key);
+        call.send().await.map_err(|error| bucket_error!(error))?;
+        Ok(())
     }
 }
 

@@ -151,6 +151,10 @@ pub(super) fn due_shard(id: &[u8; 16]) -> String {
     due_shard_name(last % DUE_SHARDS)
 }
 
+/// The partition of the due index that lists active quarantines by their deadline. They are few, so one suffices.
+/// [`due_shard_name`] never gives this name, so `reconcile` does not take a quarantine for overdue work.
+pub(super) const DUE_QUARANTINES: &str = "DUE#quarantine";
+
 pub(super) fn due_shard_name(shard: u8) -> String {
     format!("DUE#{shard}")
 }

@@ -17,6 +17,8 @@ mod log_read;
 mod mint;
 mod person;
 mod pulls;
+mod purge;
+mod quarantine;
 mod records;
 mod release;
 mod replays;
@@ -41,6 +43,8 @@ pub use person::{
     WriteIdentity, WritePatient, reject_identity,
 };
 pub use pulls::{ListPulls, PullWrite, ReadPull, TimelineEntry, WritePull, WritePullOnce};
+pub use purge::{EndQuarantine, NoteAccess, ReadQuarantines};
+pub use quarantine::{CountPurges, QuarantineWrite, ReportRecord};
 pub use records::{
     CreateRecord, ListRecords, ReadRecord, RecordWrite, WriteRecord, WriteRecordOnce, claim_record, settle_record,
 };

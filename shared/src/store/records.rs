@@ -2,11 +2,11 @@
 
 use super::links::SeenMessage;
 use super::pulls::due_attributes;
+use super::quarantine::QuarantineWrite;
 use super::table::Page;
 use super::transaction::{Replaces, Transaction};
 use super::{Condition, Result, StoreError, Table, keys};
 use crate::domain::log::{Actor, LogEntry};
-use crate::domain::patient::PatientComparison;
 use crate::domain::record::{OpenRecords, Record, RecordChange, RecordEvent};
 use crate::domain::{OwnerId, RecordId, Time, Timing};
 use crate::message::Subject;
@@ -67,6 +67,8 @@ pub struct RecordWrite<'a> {
     pub now: Time,
     /// The deadline of the lock, if the change takes it.
     pub lock_until: Time,
+    /// The quarantine that the change begins. A record whose Patients differ is stored only with one.
+    pub quarantine: Option<QuarantineWrite<'a>>,
 }
 
 impl ReadRecord for Table {
@@ -134,6 +136,7 @@ impl Table {
         transaction.commit().await?;
         // Counted only after the commit, because a refused write ended nothing.
         self.metrics.put(&ended(&write.change.record));
+        self.count_quarantine(write.quarantine);
         Ok(())
     }
 }
@@ -145,8 +148,14 @@ impl Transaction<'_> {
             change,
             now,
             lock_until,
+            quarantine,
         } = write;
         let record = &change.record;
+        if record.differs() && quarantine.is_none() {
+            return Err(StoreError::Refused(
+                "a different record without a quarantine".to_owned(),
+            ));
+        }
         let mut transaction = put_record(self, owner, record, record.version - 1)?;
         if change.calls {
             transaction = transaction.check_grant(owner, record.grant)?;
@@ -166,7 +175,10 @@ impl Transaction<'_> {
         if let Some(entry) = transaction.table.entry_of_record(change, now)? {
             transaction = transaction.put_log(owner, &entry)?;
         }
-        Ok(transaction)
+        match quarantine {
+            Some(quarantine) => transaction.put_quarantine(owner, record, quarantine, now),
+            None => Ok(transaction),
+        }
     }
 }
 
@@ -175,10 +187,8 @@ impl Table {
         let Some(what) = change.access() else { return Ok(None) };
         let record = &change.record;
         Ok(Some(LogEntry {
-            run: record.pull,
-            record: Some(record.id),
             result: Some(record.query.conversion.as_str().to_owned()),
-            ..self.log_entry(what, &Actor::Function, now)?
+            ..self.entry_about(record, what, &Actor::Function, now)?
         }))
     }
 }
@@ -190,8 +200,7 @@ pub(super) fn ended(record: &Record) -> Vec<Metric> {
     }
     let object = record.object.as_ref();
     let bytes = object.map(|object| Metric::record_bytes(object.bytes));
-    let differs = object.is_some_and(|object| object.comparison != PatientComparison::NotComparable);
-    let different = differs.then(Metric::record_different);
+    let different = record.differs().then(Metric::record_different);
     let ended = Metric::record_ended(record.state);
     bytes.into_iter().chain(different).chain([ended]).collect()
 }
@@ -220,6 +229,7 @@ pub async fn claim_record(
         change: &change,
         now,
         lock_until,
+        quarantine: None,
     };
     store.write_record(owner, write).await?;
     Ok(Some(change.record))

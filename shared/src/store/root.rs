@@ -1,5 +1,8 @@
-//! The root of a person's items, which holds their consent.
+//! The root of a person's items, which holds their consent and the quarantine of their records.
 
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::table::{number, text};
 use super::transaction::{Replaces, Transaction};
 use super::{Condition, Result, Table, keys};
 use crate::domain::log::{Access, Actor};
@@ -40,9 +43,28 @@ impl WriteConsent for Table {
     }
 }
 
+/// The attributes by which an active quarantine appears in the due index.
+fn due_purge(root: &PersonRoot) -> Vec<(&'static str, AttributeValue)> {
+    let active = root.active_quarantine().into_iter();
+    let attributes = active.flat_map(|quarantine| {
+        [
+            ("dueShard", text(keys::DUE_QUARANTINES)),
+            ("dueAt", number(quarantine.purge_by.millis())),
+        ]
+    });
+    attributes.collect()
+}
+
 impl Transaction<'_> {
+    /// Puts the root over its previous version.
     pub(super) fn put_root(self, owner: &OwnerId, root: &PersonRoot) -> Result<Self> {
         let replaces = Replaces::Version(root.version.saturating_sub(1));
-        self.put(Condition::RootAsRead, &replaces, keys::root(owner), root, [])
+        self.put(
+            Condition::RootAsRead,
+            &replaces,
+            keys::root(owner),
+            root,
+            due_purge(root),
+        )
     }
 }

@@ -212,6 +212,21 @@ impl Transaction<'_> {
         Ok(self)
     }
 
+    /// Deletes an item, if it still has this version.
+    pub(super) fn delete(mut self, condition: Condition, key: Key, version: u64) -> Result<Self> {
+        let delete = Delete::builder()
+            .table_name(&self.table.name)
+            .key("pk", text(key.pk))
+            .key("sk", text(key.sk))
+            .condition_expression("version = :version")
+            .expression_attribute_values(":version", number(version))
+            .build()
+            .map_err(|_incomplete| StoreError::Refused("incomplete delete".to_owned()))?;
+        self.writes
+            .push((condition, TransactWriteItem::builder().delete(delete).build()));
+        Ok(self)
+    }
+
     /// Requires that a lock is free, or that its deadline has passed, without writing it.
     pub(super) fn check_unlocked(self, condition: Condition, key: Key, now: Time) -> Result<Self> {
         let check = self

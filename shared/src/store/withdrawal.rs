@@ -48,6 +48,7 @@ impl<'a> WithdrawalWrite<'a> {
             now: self.now,
             // The change takes no lock, so its deadline does not matter.
             lock_until: self.now,
+            quarantine: None,
         })
     }
 }

@@ -4,7 +4,7 @@
 use axum::body::Bytes;
 
 use crate::builds::{Builds, FUNCTION_NAMES};
-use crate::person::{DELAY_MS, Person, tick, unlimited_options};
+use crate::person::{DELAY_MS, Person, seal, tick, unlimited_options};
 use crate::relay::{Kind, Measurement, Relay, Run};
 use crate::table::{Spread, Table, number};
 use crate::{Args, Part, Problem};

@@ -2,6 +2,7 @@
 
 mod first_deployment;
 mod keys;
+mod quarantine;
 mod release;
 mod seal_key;
 mod touched;

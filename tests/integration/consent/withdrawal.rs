@@ -1,7 +1,7 @@
 //! A withdrawal of consent ends all open work. A call that began before is not lost, but nothing follows from it. No
 //! call begins later.
 
-mod hold;
+pub(crate) mod hold;
 
 use sandbox_machine::app::Reply;
 use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN};

@@ -59,6 +59,14 @@ impl Person {
         accepted.text("/id")
     }
 
+    /// Reports a record as not the person's, expects a 202, and returns the reply.
+    pub async fn report(&self, record: &str, reason: &str) -> Reply {
+        let reply = self.app.report_record(record, &json!({ "reason": reason })).await;
+        let reply = reply.expect("an answer");
+        assert_eq!(reply.status, 202, "{:?}", reply.body);
+        reply
+    }
+
     /// Waits until a pull names its final record, in any state; returns its id.
     pub async fn until_final_record(&self, pull: &str) -> String {
         super::until("the pull has a final record", async || {

@@ -246,5 +246,10 @@ fn requests_to_every_route() -> [(Method, &'static str, Option<Value>); 11] {
         (Method::GET, "/v1/network-queries", None),
         (Method::GET, "/v1/records", None),
         (Method::POST, "/v1/records", Some(as_json)),
+        (
+            Method::POST,
+            "/v1/records/0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d/not-me",
+            Some(json!({ "reason": "other_person" })),
+        ),
     ]
 }

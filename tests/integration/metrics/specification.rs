@@ -29,6 +29,8 @@ fn every() -> Vec<Metric> {
         Metric::record_ended(RecordState::Empty),
         Metric::record_bytes(u64::MAX),
         Metric::record_different(),
+        Metric::records_quarantined(),
+        Metric::purges_overdue(1),
         Metric::webhook_accepted(EventKind::Consolidated),
         Metric::webhook_unbelieved(SignatureError::Mismatch),
         Metric::webhook_not_queued(),

@@ -26,6 +26,7 @@ const ORDER: [&str; 16] = [
     "listRecords",
     "getRecord",
     "requestRecord",
+    "reportRecord",
     "receiveWebhook",
     "readAccessLog",
     "withdrawConsent",

@@ -120,8 +120,8 @@ fn operation_documents_the_refusals_of_its_parts() {
     }
 }
 
-/// Collects the codes that a function's sources name, as in `Code::NotFound`, and those of `shared::edge::consented`
-/// and `shared::edge::verified` if the sources call them. Leaves out codes that shared code answers for every function.
+/// Collects the codes that a function's sources name, as in `Code::NotFound`, and those of `consented`, `unquarantined`
+/// and `verified` in `shared::edge` if the sources call them. Leaves out codes that shared code answers for every function.
 fn codes_in_sources(folder: &Path, found: &mut BTreeSet<&'static str>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -133,6 +133,9 @@ fn codes_in_sources(folder: &Path, found: &mut BTreeSet<&'static str>) {
         let mut names: BTreeSet<_> = text.split("Code::").skip(1).map(identifier).collect();
         if text.contains("consented(") {
             names.insert("ConsentRequired");
+        }
+        if text.contains("unquarantined(") {
+            names.insert("RecordQuarantined");
         }
         if text.contains(" verified(") {
             names.extend(["PatientNotLinked", "PatientChanging", "IdentityNotVerified"]);

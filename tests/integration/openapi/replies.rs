@@ -6,12 +6,14 @@ use network_query::view as pulls;
 use record_read::view as records;
 use serde_json::Value;
 use shared::domain::patient::PatientComparison;
-use shared::domain::person_root::Grant;
+use shared::domain::person_root::{Grant, PersonRoot};
 use shared::domain::pull::{
     Deferral, FailureReason, NewPull, Pull, PullEvent, QueryReport, RecordPhase, Reported, SourceOutcome,
 };
+use shared::domain::quarantine::{QuarantineCause, QuarantineReason, QuarantineState, RecordOrigin};
 use shared::domain::record::{Conversion, NewRecord, Record, RecordQuery, RecordReason, RecordState, StoredObject};
 use shared::domain::{PatientId, PullId, RecordId, SourceKind, SourceStatus, Sources, Time, Timing, UpstreamRequestId};
+use shared::edge::of_quarantine;
 use shared::store::TimelineEntry;
 
 use super::document::Document;
@@ -113,6 +115,37 @@ fn record_is_written_as_described() {
     // Only the read of one record mints a link.
     names.insert("link");
     assert_eq!(names, document.properties("Record"));
+    let hidden = serde_json::to_value(records::of_hidden(&record, now())).unwrap();
+    fits(&document, "Record", &hidden);
+    for name in ["bytes", "sha256", "counts", "link"] {
+        assert!(hidden.get(name).is_none(), "{hidden}");
+    }
+}
+
+#[test]
+fn quarantine_is_written_as_described() {
+    let document = Document::read();
+    let (record, id) = (RecordId::parse(ID).unwrap(), PullId::parse(ID).ok());
+    let cause = QuarantineCause {
+        record,
+        origin: RecordOrigin { pull: id, since: now() },
+        reasons: QuarantineReason::ALL.iter().copied().collect(),
+    };
+    let root = PersonRoot::default();
+    let root = root.quarantine_for(&cause, now(), Timing::default()).unwrap();
+    let mut names = BTreeSet::new();
+    let ended = |state| root.end_quarantine(state, now()).unwrap();
+    for root in [
+        &root,
+        &ended(QuarantineState::Released),
+        &ended(QuarantineState::Purged),
+    ] {
+        let shown = serde_json::to_value(of_quarantine(root.quarantine.as_ref().unwrap())).unwrap();
+        fits(&document, "Quarantine", &shown);
+        names.extend(shown.as_object().unwrap().keys().cloned());
+    }
+    let described = document.properties("Quarantine").into_iter().map(str::to_owned);
+    assert_eq!(names, described.collect());
 }
 
 /// This match is exhaustive, so a new kind of event does not compile until it is added here. It must be added to

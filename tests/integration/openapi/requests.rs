@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use shared::domain::Time;
 use shared::domain::input::{self, Faults, Input};
 use shared::domain::patient::PatientDetails;
+use shared::domain::quarantine::NotMeReport;
 use shared::domain::record::RecordQuery;
 use shared::edge::redirects;
 
@@ -48,6 +49,7 @@ fn requests_are_read_as_described() {
     is_read("RedirectRequest", &reads(redirects::read));
     is_read("NetworkQueryRequest", &reads(AskBody::read));
     is_read("RecordRequest", &reads(RecordQuery::read));
+    is_read("NotMeRequest", &reads(NotMeReport::read));
 }
 
 /// The document counts a text's length as JSON Schema does, in Unicode code points.

@@ -8,6 +8,7 @@ use shared::domain::demographics::Gender;
 use shared::domain::identity::Standing;
 use shared::domain::log::Access;
 use shared::domain::pull::{Deferral, FailureReason, PullState, RecordPhase, SourceOutcome};
+use shared::domain::quarantine::{NotMeReport, QuarantineReason, QuarantineState};
 use shared::domain::record::{Conversion, RESOURCE_TYPES, RecordReason, RecordState};
 use shared::domain::{SourceKind, SourceStatus};
 
@@ -52,7 +53,11 @@ fn documented_words_equal_the_code() {
     assert_eq!(listed("Outcome"), written(&every!(SourceOutcome: Completed Failed)));
     assert_eq!(listed("RecordPhase"), written(&every!(RecordPhase: Hie Final Asked)));
     let record_states = every!(RecordState: Waiting Starting Processing Offered Fetching Available Empty Failed);
-    assert_eq!(listed("RecordStatus"), written(&record_states));
+    let record_states = [written(&record_states), vec![record_read::view::QUARANTINED.to_owned()]].concat();
+    assert_eq!(listed("RecordStatus"), record_states);
+    assert_eq!(listed("QuarantineStatus"), written(QuarantineState::ALL));
+    assert_eq!(listed("QuarantineReason"), written(QuarantineReason::ALL));
+    assert_eq!(listed("NotMeReason"), written(&NotMeReport::REASONS));
     let record_reasons = every!(RecordReason: UpstreamRefused ConversionFailed AttemptsExhausted Expired NotABundle
         TooLarge LinkRefused ConsentWithdrawn);
     assert_eq!(listed("RecordReason"), written(&record_reasons));
@@ -136,6 +141,9 @@ fn every_listed_word_is_explained() {
         "RecordStatus",
         "RecordPhase",
         "RecordReason",
+        "NotMeReason",
+        "QuarantineStatus",
+        "QuarantineReason",
     ];
     for schema in explained {
         let text = document.schema(schema)["description"].as_str().unwrap();

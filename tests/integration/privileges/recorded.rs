@@ -77,6 +77,7 @@ async fn functions_use_exactly_their_granted_privileges() {
     other_demographics(&nora).await;
     messages_that_are_given_up(&app).await;
     a_sealed_log_that_is_read(&app, &nora).await;
+    a_requested_record_of_another_person(&app).await;
     a_withdrawal_during_a_consolidated_query(&app).await;
     app.drain().await;
 
@@ -137,6 +138,23 @@ async fn a_transfer_that_is_cut_off(app: &TestApp, nora: &Person) {
     app.stand_in().fail_next(Operation::DownloadFile, cut_off);
     let id = nora.start_from(&["lab"]).await;
     assert_eq!(nora.until_ended(&id).await.text("/status"), "completed");
+}
+
+/// `record-fetch` searches the pulls for the one from which the data of the requested record come.
+async fn a_requested_record_of_another_person(app: &TestApp) {
+    let sara = app.person("sara", "Jane").await;
+    sara.verify_identity().await;
+    let id = sara.start_from(&["lab"]).await;
+    assert_eq!(sara.until_ended(&id).await.text("/status"), "completed");
+    let other = Failure::Status {
+        code: 200,
+        body: r#"{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient","id":"p-2"}}]}"#.to_owned(),
+        content_type: "application/json".to_owned(),
+    };
+    app.stand_in().fail_next(Operation::DownloadFile, other);
+    let id = sara.ask_record(&json!({ "conversionType": "json" })).await;
+    assert_eq!(sara.until_record(&id).await.text("/status"), "quarantined");
+    sara.report(&id, "other_person").await;
 }
 
 /// The pull's lock is released. The record's lock gets an earlier deadline, because its query may run.

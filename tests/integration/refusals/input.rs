@@ -12,10 +12,14 @@ use crate::harness::{Passed, Person, TestApp, pointers, refused};
 const PLAIN: &str = "http://plain.example.test/return";
 const UNKNOWN: &str = "0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d";
 
+/// The report of an unknown record.
+const NOT_ME: &str = "/v1/records/0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d/not-me";
+
 /// The routes that take a body, each with a valid body.
-fn bodies(passed: &Passed, person: &Person) -> [(&'static str, &'static str, Value); 6] {
+fn bodies(passed: &Passed, person: &Person) -> [(&'static str, &'static str, Value); 7] {
     let [version, sha256, _] = NOTICE;
     [
+        ("POST", NOT_ME, json!({ "reason": "other_person" })),
         ("PUT", "/v1/me/consent", consent(version, sha256, &["pull"])),
         ("PUT", "/v1/patient", person.demographics().clone()),
         (
@@ -321,12 +325,12 @@ async fn unknown_ids(person: &Person) {
 
 /// Checks that each refusal names the earlier step that is missing.
 async fn too_early(newcomer: &Person, linked: &Person, verified: &Person, passed: &Passed) {
-    for (method, path, body) in bodies(passed, newcomer).into_iter().skip(2) {
+    for (method, path, body) in bodies(passed, newcomer).into_iter().skip(3) {
         let mut request = newcomer.app.request(method.parse().unwrap(), path).json(&body);
         request = request.header("x-aal2-session", &passed.session);
         refused(&reply(request).await.unwrap(), 409, "patient_not_linked", "put_patient");
     }
-    for (method, path, body) in bodies(passed, linked).into_iter().skip(3) {
+    for (method, path, body) in bodies(passed, linked).into_iter().skip(4) {
         let mut request = linked.app.request(method.parse().unwrap(), path).json(&body);
         request = request.header("x-aal2-session", &passed.session);
         refused(

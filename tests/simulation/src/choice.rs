@@ -59,6 +59,8 @@ pub enum PersonRequest {
     AskRecord(u8),
     /// `GET /v1/records/{id}`, for one of the person's records.
     ReadRecord(u8),
+    /// `POST /v1/records/{id}/not-me`, for one of the person's records.
+    NotMe(u8),
 }
 
 /// The values that an app sends with a pull.
@@ -155,6 +157,8 @@ pub enum Yield {
     Failure,
     /// With a record that was made with other filters.
     Foreign,
+    /// With a record whose Patient differs from the person.
+    Different,
 }
 
 /// A deliberate defect of the simulated world, outside our functions, that the rules must detect.
@@ -192,11 +196,13 @@ pub enum Sabotage {
     EntrySkipped,
     /// Writes do not check the person's grant.
     GrantUnchecked,
+    /// Reads of a person's root leave the quarantine out.
+    QuarantineIgnored,
 }
 
 impl Sabotage {
     /// Every kind.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::ClaimWithoutDueSeq,
         Self::DedupeDropped,
         Self::AmbiguousStartRepeated,
@@ -213,5 +219,6 @@ impl Sabotage {
         Self::OpenRecordsForgotten,
         Self::EntrySkipped,
         Self::GrantUnchecked,
+        Self::QuarantineIgnored,
     ];
 }

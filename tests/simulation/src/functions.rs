@@ -6,6 +6,7 @@ use network_query::accept::PullAsk;
 use network_query::ask_body::AskBody;
 use shared::Error;
 use shared::domain::log::Actor;
+use shared::domain::quarantine::{NotMeReport, QuarantineReason};
 use shared::domain::{Aal2SessionId, ChallengeId, PullId, RecordId, SourceKind};
 use shared::message::webhook::WebhookEvent;
 use shared::message::{Advance, FetchRecord};
@@ -68,6 +69,11 @@ pub(crate) enum Job {
         person: u8,
         record: RecordId,
     },
+    NotMe {
+        person: u8,
+        record: RecordId,
+        reason: QuarantineReason,
+    },
     Reconcile,
 }
 
@@ -82,6 +88,7 @@ impl Job {
             Self::Reconcile => 59,
             Self::Consent { .. }
             | Self::Withdraw { .. }
+            | Self::NotMe { .. }
             | Self::Link { .. }
             | Self::OpenSession { .. }
             | Self::OpenChallenge { .. } => 29,
@@ -104,7 +111,7 @@ impl Job {
             Self::Process(_) => "webhook-process",
             Self::Intake(_) => "webhook-intake",
             Self::Reconcile => "reconcile",
-            Self::Consent { .. } | Self::Withdraw { .. } => "account",
+            Self::Consent { .. } | Self::Withdraw { .. } | Self::NotMe { .. } => "account",
             Self::Link { .. } | Self::OpenSession { .. } => "identity-session",
             Self::OpenChallenge { .. } => "aal2-challenge",
             Self::Pull { .. } => "network-query",
@@ -161,6 +168,10 @@ pub(crate) async fn run(io: &Io, job: &Job) -> Result<&'static str, Error> {
             let now = io.now();
             record_read::view::show(io, &ids::owner(*person), &ACTOR, *record, now).await?;
             Ok("record shown")
+        }
+        Job::NotMe { person, record, reason } => {
+            account::not_me::report(io, &ids::owner(*person), &ACTOR, *record, NotMeReport(*reason)).await?;
+            Ok("record reported")
         }
         Job::Reconcile => reconcile(io).await,
     }

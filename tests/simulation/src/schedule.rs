@@ -182,7 +182,8 @@ fn draw_request(rng: &mut impl Rng) -> PersonRequest {
         9 => PersonRequest::Withdraw,
         10..12 => PersonRequest::Link(1),
         12 => PersonRequest::Link(2),
-        13..30 => PersonRequest::OpenSession,
+        13 => PersonRequest::NotMe(rng.random_range(0..=u8::MAX)),
+        14..30 => PersonRequest::OpenSession,
         30..80 => PersonRequest::OpenChallenge,
         80..85 => PersonRequest::ReadRecord(rng.random_range(0..=u8::MAX)),
         85..95 => PersonRequest::AskRecord(rng.random_range(0..6)),
@@ -265,5 +266,9 @@ fn yields(rng: &mut impl Rng) -> Yield {
         Yield::Failure,
         Yield::Foreign,
     ];
+    // Rare, because the person's records are hidden afterwards.
+    if rng.random_ratio(1, 40) {
+        return Yield::Different;
+    }
     pick(rng, &all, Yield::Link)
 }

@@ -72,7 +72,7 @@ pub struct Failure {
 }
 
 /// Every event that a long enough simulation must contain.
-pub const EVENTS: [&str; 54] = [
+pub const EVENTS: [&str; 57] = [
     "a person asks",
     "message delivered",
     "message out of order",
@@ -107,6 +107,9 @@ pub const EVENTS: [&str; 54] = [
     "consent given",
     "consent withdrawn",
     "request without consent is refused",
+    "record reported",
+    "different record stored",
+    "request during a quarantine is refused",
     "pull accepted",
     "pull expired by the clock",
     "run: start claimed",

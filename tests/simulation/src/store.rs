@@ -80,6 +80,7 @@ impl Key {
 pub(crate) enum Listing {
     Pulls(OwnerId),
     Records(OwnerId),
+    Timeline(OwnerId, PullId),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -257,6 +258,7 @@ impl Store {
     pub(crate) fn list(&self, listing: &Listing) -> Vec<Arc<Item>> {
         let is_listed = |key: &Key| match (listing, key) {
             (Listing::Pulls(owner), Key::Pull(of, _)) | (Listing::Records(owner), Key::Record(of, _)) => of == owner,
+            (Listing::Timeline(owner, pull), Key::Entry(of, of_pull, _)) => (of, of_pull) == (owner, pull),
             _ => false,
         };
         let listed = self.items.iter().rev().filter(|(key, _)| is_listed(key));

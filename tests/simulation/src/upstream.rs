@@ -112,10 +112,12 @@ pub(crate) struct Consolidated {
 pub(crate) struct Content {
     pub(crate) patient: PatientId,
     pub(crate) query: RecordQuery,
+    /// Whether its Patient differs from the person.
+    pub(crate) differs: bool,
 }
 
 impl Content {
-    /// The content's simulated digest in our bucket.
+    /// The content's simulated digest in our bucket. The rules do not know whether a Patient differs.
     pub(crate) fn tag(&self) -> String {
         format!("{}|{:?}", self.patient.as_str(), self.query)
     }

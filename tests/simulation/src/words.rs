@@ -70,6 +70,7 @@ pub(crate) fn job(job: &Job) -> String {
             variant,
         } => format!("person {person} requests {}, filters {variant}", record_name(*record)),
         Job::ReadRecord { person, record } => format!("person {person} reads {}", record_name(*record)),
+        Job::NotMe { person, record, .. } => format!("person {person} reports {}", record_name(*record)),
         Job::Reconcile => "a tick".to_owned(),
     }
 }
@@ -128,6 +129,7 @@ pub(crate) fn op(op: &Op, fault: Option<Fault>) -> String {
     let what = match op {
         Op::Get(of) => format!("reads {}", key(of)),
         Op::List(Listing::Pulls(of)) => format!("lists the pulls of person {}", person(of)),
+        Op::List(Listing::Timeline(_, pull)) => format!("lists the timeline of {}", pull_name(*pull)),
         Op::List(Listing::Records(of)) => format!("lists the records of person {}", person(of)),
         Op::Commit(writes) => {
             let writes: Vec<String> = writes.iter().map(write).collect();

@@ -63,7 +63,7 @@ const fn noticed_by(sabotage: Sabotage) -> (&'static [u8], usize) {
         Sabotage::PatientShared | Sabotage::ClaimAfterUpdate => (&[7], 45),
         Sabotage::AnyDeliveryTaken => (&[5], 45),
         Sabotage::ShareForgotten | Sabotage::OpenRecordsForgotten => (&[11], 45),
-        Sabotage::EntrySkipped => (&[13], 45),
+        Sabotage::EntrySkipped | Sabotage::QuarantineIgnored => (&[13], 45),
         Sabotage::GrantUnchecked => (&[12], 45),
     }
 }

@@ -1,17 +1,19 @@
 //! `ias account` sets up the Metriport account and the secrets of a deployment, checks them, and changes their keys.
 //!
 //! The commands reach a deployment from outside: through its stack's secrets, its API and Metriport's settings. Only
-//! `release-patient` and `touched` use the stack's table. The variables of AWS's own tools direct the commands to AWS
-//! or to an emulator. Each command reports its actions and can be repeated. The commands neither take a secret as an
-//! argument nor print a secret.
+//! `release-patient`, `touched` and `quarantine` use the stack's table, and only the last one its bucket. The variables
+//! of AWS's own tools direct the commands to AWS or to an emulator. Each command reports its actions and can be
+//! repeated. The commands neither take a secret as an argument nor print a secret.
 
 mod api_key;
+mod bucket;
 mod client;
 mod concurrency;
 mod facility;
 mod finding;
 mod issuer;
 mod operator;
+mod quarantine;
 mod redirects;
 mod release_patient;
 mod rotate;
@@ -31,6 +33,7 @@ use url::Url;
 use api_key::StoreApiKeyArgs;
 use facility::FacilityArgs;
 use issuer::CheckIssuerArgs;
+use quarantine::QuarantineArgs;
 use redirects::RedirectsArgs;
 use release_patient::ReleasePatientArgs;
 use rotate::RotateArgs;
@@ -76,6 +79,8 @@ pub enum AccountCommand {
     SealKey(SealKeyArgs),
     /// List the persons who have entries of the access log within a span of time, for a notice of a breach.
     Touched(TouchedArgs),
+    /// List, show, release or delete records that may be another person's.
+    Quarantine(QuarantineArgs),
 }
 
 /// The deployment.
@@ -119,5 +124,6 @@ pub(crate) async fn account(args: &AccountArgs) -> Result<(), String> {
         AccountCommand::ReleasePatient(args) => release_patient::release_patient(args).await,
         AccountCommand::SealKey(args) => seal_key::seal_key(args).await,
         AccountCommand::Touched(args) => touched::touched(args).await,
+        AccountCommand::Quarantine(args) => quarantine::quarantine(args).await,
     }
 }

@@ -260,6 +260,15 @@ impl App {
         self.send(Method::POST, "/v1/records", Some(body)).await
     }
 
+    /// `POST /v1/records/{id}/not-me`.
+    ///
+    /// # Errors
+    /// Fails if the API does not answer.
+    pub async fn report_record(&self, record: &str, body: &Value) -> Result<Reply, NoReply> {
+        let path = format!("/v1/records/{record}/not-me");
+        self.send(Method::POST, &path, Some(body)).await
+    }
+
     /// Follows a record link. The caller reads the bytes of the response in pieces.
     ///
     /// # Errors

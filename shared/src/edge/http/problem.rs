@@ -372,6 +372,8 @@ codes! {
     NetworkQueryOpen "network_query_open" 409 "A network query is open; the AAL2 session was not used." LIST_QUERIES;
     /// The id is unknown or belongs to another person; the answer does not show which.
     NotFound "not_found" 404 "The person has nothing with this id." NONE;
+    /// An operator must look at the person's records, which may be another person's.
+    RecordQuarantined "record_quarantined" 409 "The person's records are quarantined until an operator has looked at them." CONTACT_SUPPORT;
     /// The header `Idempotency-Key` holds neither a quoted nor an unquoted key.
     IdempotencyKeyMalformed "idempotency_key_malformed" 400
         "The header Idempotency-Key is not a string of 1 to 255 visible ASCII characters." FIX_REQUEST;

@@ -160,14 +160,24 @@ impl Call {
         Self::new("PUT /v1/me/consent", Some(body))
     }
 
+    /// A report of a record.
+    #[must_use]
+    pub fn report(record: &str) -> Self {
+        Self {
+            body: Some(json!({ "reason": "mixed_persons" })),
+            ..Self::with_id("POST /v1/records/{id}/not-me", record)
+        }
+    }
+
     /// Routes of `account`.
     #[must_use]
-    pub fn of_account() -> Vec<Self> {
+    pub fn of_account(record: &str) -> Vec<Self> {
         vec![
             Self::consent(),
             Self::new("GET /v1/me/consent", None),
             Self::new("DELETE /v1/me/consent", None),
             Self::new("GET /v1/me/access-log", None),
+            Self::report(record),
         ]
     }
 

@@ -19,7 +19,7 @@ enum Call {
 
 /// Holds the next call that the test names.
 #[derive(Default)]
-pub(super) struct Hold {
+pub(crate) struct Hold {
     next: Mutex<Option<Call>>,
     came: Notify,
     goes_on: Notify,
@@ -27,7 +27,7 @@ pub(super) struct Hold {
 
 impl Hold {
     /// Starts a sandbox whose calls can be held.
-    pub(super) async fn start() -> (Arc<Self>, TestApp) {
+    pub(crate) async fn start() -> (Arc<Self>, TestApp) {
         let hold = Arc::new(Self::default());
         let app = TestApp::with(|options| {
             options.faults.aws = Some(Arc::clone(&hold) as _);
@@ -38,28 +38,28 @@ impl Hold {
     }
 
     /// Holds the next answer of Metriport to this operation.
-    pub(super) fn answer_to(&self, operation: Operation) {
+    pub(crate) fn answer_to(&self, operation: Operation) {
         *self.next.lock().unwrap() = Some(Call::Answer(operation));
     }
 
     /// Holds the function's next call of this operation of AWS.
-    pub(super) fn call_of(&self, function: &'static str, operation: &'static str) {
+    pub(crate) fn call_of(&self, function: &'static str, operation: &'static str) {
         *self.next.lock().unwrap() = Some(Call::Aws(function, operation));
     }
 
     /// Waits until the call is held.
-    pub(super) async fn until_held(&self) {
+    pub(crate) async fn until_held(&self) {
         let came = tokio::time::timeout(BOUND, self.came.notified()).await;
         came.expect("a call to hold");
     }
 
     /// Lets the held call go on.
-    pub(super) fn release(&self) {
+    pub(crate) fn release(&self) {
         self.goes_on.notify_one();
     }
 
     /// Withdraws the person's consent while the call is held.
-    pub(super) async fn withdraw_meanwhile(&self, person: &Person) {
+    pub(crate) async fn withdraw_meanwhile(&self, person: &Person) {
         self.until_held().await;
         withdraw(person).await;
         self.release();

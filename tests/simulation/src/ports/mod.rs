@@ -10,7 +10,7 @@ use identity_session::patient::ReportConflict;
 use shared::Error;
 use shared::domain::budget::{Allowance, Budget, PersonAsk, PersonShares, Share, Turn};
 use shared::domain::consent::ConsentRule;
-use shared::domain::patient::{LinkConflict, PatientComparison, PatientSlot};
+use shared::domain::patient::{DifferentField, LinkConflict, PatientComparison, PatientSlot};
 use shared::domain::record::{Record, StoredObject};
 use shared::domain::{OwnerId, PullId, RecordId, Time, Timing};
 use shared::edge::budget::{CountCall, MintEntry, PauseCalls, PlanStart, StartInTurn, TakeShare, TakeTurn, busy};
@@ -197,7 +197,10 @@ impl record_fetch::KeepObject for Io {
             sha256: content.tag(),
             bytes: 1,
             counts: std::collections::BTreeMap::new(),
-            comparison: PatientComparison::NotComparable,
+            comparison: match content.differs {
+                true => PatientComparison::of([DifferentField::Name].into()),
+                false => PatientComparison::NotComparable,
+            },
         })
     }
 }

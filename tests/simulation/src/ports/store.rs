@@ -4,6 +4,7 @@ mod consent;
 mod links;
 mod person;
 mod pulls;
+mod quarantine;
 
 use shared::domain::budget::PersonShares;
 use shared::domain::challenge::ChallengeSlot;

@@ -102,6 +102,7 @@ pub(super) fn stored(record: &Record) -> Option<Violation> {
     let expected = Content {
         patient: record.patient.clone(),
         query: record.query.clone(),
+        differs: record.differs(),
     };
     (object.sha256 != expected.tag())
         .then(|| {

@@ -8,9 +8,9 @@ use shared::domain::person_root::PersonRoot;
 use shared::domain::pull::Pull;
 use shared::domain::record::{Record, RecordState};
 
-use super::{Violation, broken};
+use super::{Violation, broken, quarantine};
 use crate::functions::Job;
-use crate::ids::record_name;
+use crate::ids::{self, record_name};
 use crate::io::put_of;
 use crate::store::{Effect, Item, Key, Write};
 use crate::task::Task;
@@ -21,7 +21,7 @@ use crate::world::World;
 pub(super) fn logged(world: &mut World, task: &Task, writes: &[Write]) -> Option<Violation> {
     let mut expected: Vec<&str> = writes
         .iter()
-        .flat_map(|write| effects(world, write))
+        .flat_map(|write| effects(world, task, write))
         .map(Access::as_str)
         .collect();
     let mut entries: Vec<&str> = writes.iter().filter_map(entry).map(Access::as_str).collect();
@@ -44,14 +44,14 @@ fn entry(write: &Write) -> Option<Access> {
 }
 
 /// The accesses that a write makes, by its item before and after.
-fn effects(world: &World, write: &Write) -> Vec<Access> {
+fn effects(world: &World, task: &Task, write: &Write) -> Vec<Access> {
     let Some(item) = put_of(&write.effect) else {
         return Vec::new();
     };
     let before = world.store.get(&write.key).map(AsRef::as_ref);
     let one = |access: Option<Access>| access.into_iter().collect();
     match item.as_ref() {
-        Item::Root(root) => one(consented(before.and_then(Item::root), root)),
+        Item::Root(root) => rooted(before.and_then(Item::root), root, &task.job),
         Item::Patient(slot) => one(linked(before.and_then(Item::patient), slot)),
         Item::Identity(identity) => one(verified(before.and_then(Item::identity), identity)),
         Item::Challenge(slot) => one(opened(before.and_then(Item::challenge), slot)),
@@ -82,9 +82,21 @@ fn linked(before: Option<&PatientSlot>, after: &PatientSlot) -> Option<Access> {
     })
 }
 
+/// A consent, its withdrawal, or a quarantine. Only a report has an entry of its own besides that of the quarantine.
+fn rooted(before: Option<&PersonRoot>, after: &PersonRoot, job: &Job) -> Vec<Access> {
+    let quarantined = before.and_then(|before| before.quarantine.as_ref()) != after.quarantine.as_ref();
+    let reported = matches!(job, Job::NotMe { .. });
+    let kinds = [
+        consented(before, after),
+        (quarantined && after.quarantine.is_some()).then_some(Access::Quarantined),
+        reported.then_some(Access::NotMe),
+    ];
+    kinds.into_iter().flatten().collect()
+}
+
 fn consented(before: Option<&PersonRoot>, after: &PersonRoot) -> Option<Access> {
     let given = after.consent.is_some() && before.is_none_or(|before| before.consent != after.consent);
-    let withdrawn = before.map(|before| before.withdrawn_at) != Some(after.withdrawn_at);
+    let withdrawn = before.and_then(|before| before.withdrawn_at) != after.withdrawn_at;
     if given {
         Some(Access::ConsentGiven)
     } else {
@@ -125,16 +137,16 @@ fn stored(record: &Record) -> Option<Access> {
 /// Judges a link: it leads to the file of the requested record, and has an entry of its own.
 pub(crate) fn minted(world: &mut World, task: &Task, object: &str) -> Option<Violation> {
     world.count("link minted");
-    let record = match &task.job {
-        Job::ReadRecord { record, .. } if object == record.to_string() => record,
+    let (person, record) = match &task.job {
+        Job::ReadRecord { person, record } if object == record.to_string() => (*person, *record),
         job => return broken(13, format!("{} makes a link to {object}", words::job(job))),
     };
-    let entries = world.facts.mints.entry(*record).or_default();
+    let entries = world.facts.mints.entry(record).or_default();
     match entries.checked_sub(1) {
         Some(left) => {
             *entries = left;
-            None
+            quarantine::minted(world, &ids::owner(person), record)
         }
-        None => broken(13, format!("a link to {} has no entry", record_name(*record))),
+        None => broken(13, format!("a link to {} has no entry", record_name(record))),
     }
 }

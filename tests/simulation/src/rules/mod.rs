@@ -11,6 +11,7 @@ pub(crate) mod effects;
 pub(crate) mod log;
 pub(crate) mod order;
 pub(crate) mod person;
+pub(crate) mod quarantine;
 pub(crate) mod share;
 pub(crate) mod webhooks;
 
@@ -72,6 +73,8 @@ pub(crate) struct HiddenFacts {
     pub(crate) served: BTreeMap<u8, Vec<(PersonAsk, Time)>>,
     /// For each record, the number of entries of links that were not made yet.
     pub(crate) mints: BTreeMap<RecordId, usize>,
+    /// For each person, the records that may be another person's.
+    pub(crate) suspected: BTreeMap<u8, quarantine::Suspected>,
 }
 
 pub(crate) fn before_write(world: &mut World, task: &Task, writes: &[Write]) -> Option<Violation> {
@@ -102,6 +105,7 @@ pub(crate) fn before_write(world: &mut World, task: &Task, writes: &[Write]) -> 
     }
     let found = webhooks::note_effect(world, task, writes).or(found);
     let unlogged = log::logged(world, task, writes);
+    quarantine::note(world, task, writes);
     consent::written(world, writes).or(found).or(unlogged)
 }
 

@@ -144,13 +144,17 @@ impl Upstream {
                 resources: ["Immunization".to_owned()].into(),
                 ..query.query.clone()
             },
-            Yield::Link | Yield::LinkUntold | Yield::Nothing | Yield::Failure => query.query.clone(),
+            Yield::Link | Yield::LinkUntold | Yield::Nothing | Yield::Failure | Yield::Different => query.query.clone(),
         };
-        let linked = matches!(yields, Yield::Link | Yield::LinkUntold | Yield::Foreign);
+        let linked = matches!(
+            yields,
+            Yield::Link | Yield::LinkUntold | Yield::Foreign | Yield::Different
+        );
         if linked {
             let content = Content {
                 patient: query.patient.clone(),
                 query: delivered.clone(),
+                differs: yields == Yield::Different,
             };
             self.put_file(content);
         }

@@ -1,5 +1,6 @@
 //! Persons' requests, and the values that their apps bring from the browser.
 
+use shared::domain::quarantine::{NotMeReport, QuarantineReason};
 use shared::domain::{Aal2SessionId, RecordId, SourceKind};
 
 use super::{TASKS_MAX, World, round};
@@ -9,6 +10,12 @@ use crate::ids::{self, opaque};
 
 /// Maximum number of pulls in one history.
 const RUNS_MAX: u32 = 12;
+
+fn pick_reason(at: u8) -> QuarantineReason {
+    let reasons = NotMeReport::REASONS;
+    let reason = round(at, reasons.len()).and_then(|at| reasons.get(at));
+    reason.copied().unwrap_or(QuarantineReason::OtherReport)
+}
 
 impl World {
     pub(super) fn ask(&mut self, person: u8, request: PersonRequest) -> bool {
@@ -43,6 +50,14 @@ impl World {
             }
             PersonRequest::ReadRecord(at) => match self.record_of(person, at) {
                 Some(record) => Job::ReadRecord { person, record },
+                None => return false,
+            },
+            PersonRequest::NotMe(at) => match self.record_of(person, at) {
+                Some(record) => Job::NotMe {
+                    person,
+                    record,
+                    reason: pick_reason(at),
+                },
                 None => return false,
             },
             PersonRequest::Pull(pull) => match self.present(person, pull) {

@@ -5,14 +5,14 @@ use shared::domain::record::{OpenRecords, Record};
 use shared::domain::{OwnerId, PullId, RecordId, Time};
 use shared::message::Subject;
 use shared::store::{
-    Condition, CreateRecord, PullWrite, ReadPull, ReadRecord, RecordWrite, SeenMessage, TimelineEntry, WritePull,
-    WritePullOnce, WriteRecord, WriteRecordOnce,
+    Condition, CreateRecord, ListPulls, PullWrite, ReadPull, ReadRecord, RecordWrite, SeenMessage, TimelineEntry,
+    WritePull, WritePullOnce, WriteRecord, WriteRecordOnce,
 };
 
 use super::Stored;
 use crate::Sabotage;
 use crate::io::Io;
-use crate::store::{Item, Key, Lock, Require, Write};
+use crate::store::{Item, Key, Listing, Lock, Require, Write};
 
 pub(super) fn put_pull(owner: &OwnerId, pull: &Pull, read: u64) -> Write {
     let key = Key::Pull(owner.clone(), pull.id);
@@ -59,6 +59,19 @@ impl ReadPull for Io {
             Some(due_seq) => Pull { due_seq, ..pull },
             None => pull,
         }))
+    }
+}
+
+impl ListPulls for Io {
+    async fn pulls(&self, owner: &OwnerId, _limit: i32) -> Stored<Vec<Pull>> {
+        let pulls = self.list(Listing::Pulls(owner.clone())).await?;
+        Ok(pulls.iter().filter_map(|item| item.pull().cloned()).collect())
+    }
+
+    async fn timeline(&self, owner: &OwnerId, pull: PullId) -> Stored<Vec<TimelineEntry>> {
+        let entries = self.list(Listing::Timeline(owner.clone(), pull)).await?;
+        let oldest_first = entries.iter().rev();
+        Ok(oldest_first.filter_map(|item| item.entry().cloned()).collect())
     }
 }
 
@@ -198,6 +211,8 @@ impl Io {
             writes.extend(self.check_grant(owner, record.grant));
         }
         writes.extend(self.lock_of_record(owner, write));
+        let quarantine = write.quarantine.into_iter();
+        writes.extend(quarantine.flat_map(|quarantine| self.quarantine_writes(owner, quarantine)));
         writes.extend(change.access().and_then(|what| self.put_log(owner, what)));
         writes
     }

@@ -1,0 +1,213 @@
+//! `ias account quarantine`: an operator lists quarantines, looks at one, and ends it. Records may be another person's,
+//! so the commands show ids, times and codes, and nothing of a record. Each command leaves an entry in the access log,
+//! before or with its effect.
+
+mod checklist;
+mod purge;
+
+use clap::{Args, Subcommand};
+use shared::clock;
+use shared::config::Env;
+use shared::domain::OwnerId;
+use shared::domain::log::{Access, Actor};
+use shared::domain::person_root::PersonRoot;
+use shared::domain::quarantine::{Quarantine, QuarantineState, ReleaseReason};
+use shared::store::{Condition, EndQuarantine, NoteAccess, NoteCommand, ReadQuarantines, ReadRoot, StoreError, Table};
+
+use super::operator::LogArgs;
+use super::{operator, table};
+use crate::report::{say, say_line};
+
+use purge::PurgeArgs;
+
+/// Options of `account quarantine`.
+#[derive(Debug, Clone, Args)]
+pub struct QuarantineArgs {
+    /// The command to run.
+    #[command(subcommand)]
+    pub command: QuarantineCommand,
+}
+
+/// Commands on quarantines.
+#[derive(Debug, Clone, Subcommand)]
+pub enum QuarantineCommand {
+    /// List the persons whose records are quarantined, the earliest deadline first.
+    List(StackTable),
+    /// Show the ids and codes of a person's quarantine, and what to do.
+    Show(OfPerson),
+    /// Show the records to the person again. Check first that they are the person's.
+    Release(ReleaseArgs),
+    /// Delete the quarantined records, with their objects. Without --confirm, only print what would be deleted.
+    Purge(PurgeArgs),
+}
+
+/// The stack and its table.
+#[derive(Debug, Clone, Args)]
+pub struct StackTable {
+    /// Name of the stack.
+    #[arg(long, env = "STACK_NAME", default_value = "ias", value_name = "NAME")]
+    stack: String,
+    /// Name of the stack's table, if the stack's name does not identify it.
+    #[arg(long, value_name = "NAME")]
+    table: Option<String>,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+/// A person, by the id that `list` prints.
+#[derive(Debug, Clone, Args)]
+pub struct OfPerson {
+    /// The person's owner id.
+    #[arg(long, value_name = "OWNER", value_parser = owner)]
+    owner: OwnerId,
+    #[command(flatten)]
+    at: StackTable,
+}
+
+/// Options of `account quarantine release`.
+#[derive(Debug, Clone, Args)]
+pub struct ReleaseArgs {
+    #[command(flatten)]
+    of: OfPerson,
+    /// Why: person_confirmed, same_person, responder_confirmed or reported_by_mistake.
+    #[arg(long, value_name = "REASON", value_parser = release_reason)]
+    reason: ReleaseReason,
+}
+
+fn owner(text: &str) -> Result<OwnerId, String> {
+    OwnerId::parse(text).map_err(|error| error.to_string())
+}
+
+fn release_reason(text: &str) -> Result<ReleaseReason, String> {
+    let codes: Vec<&str> = ReleaseReason::ALL.iter().map(|reason| reason.as_str()).collect();
+    ReleaseReason::parse(text).ok_or_else(|| format!("expected one of {}", codes.join(", ")))
+}
+
+/// The table of the command, and its operator.
+struct Session {
+    env: Env,
+    table: Table,
+    actor: Actor,
+}
+
+impl StackTable {
+    async fn open(&self) -> Result<Session, String> {
+        let env = Env::of_process();
+        let table = table::find(&env, &self.stack, self.table.as_deref()).await?;
+        Ok(Session {
+            table: self.log.table(table, "quarantine")?,
+            actor: Actor::Operator {
+                arn: operator::arn(&env).await?,
+            },
+            env,
+        })
+    }
+}
+
+impl Session {
+    /// The person's root and its active quarantine.
+    async fn active(&self, owner: &OwnerId) -> Result<(PersonRoot, Quarantine), String> {
+        let root = self.table.root(owner).await.map_err(reason)?;
+        let active = root.active_quarantine().cloned();
+        let quarantine = active.ok_or("no record of this person is quarantined")?;
+        Ok((root, quarantine))
+    }
+
+    async fn note(&self, owner: &OwnerId, what: Access, result: Option<&str>) -> Result<(), String> {
+        let noted = self.table.note_access(owner, what, &self.actor, result, clock::now());
+        noted.await.map_err(reason)
+    }
+}
+
+pub(super) async fn quarantine(args: &QuarantineArgs) -> Result<(), String> {
+    match &args.command {
+        QuarantineCommand::List(args) => list(args).await,
+        QuarantineCommand::Show(args) => checklist::show(args).await,
+        QuarantineCommand::Release(args) => release(args).await,
+        QuarantineCommand::Purge(args) => purge::purge(args).await,
+    }
+}
+
+async fn list(args: &StackTable) -> Result<(), String> {
+    let session = args.open().await?;
+    let (table, now) = (&session.table, clock::now());
+    let noted = table.note_command(Access::QuarantineShown, &session.actor, now).await;
+    noted.map_err(reason)?;
+    let owners = table.quarantined_persons().await.map_err(reason)?;
+    let (mut count, mut overdue) = (0, 0);
+    for owner in owners {
+        // The index can still list a quarantine that has just ended.
+        let root = table.root(&owner).await.map_err(reason)?;
+        let Some(quarantine) = root.active_quarantine() else {
+            continue;
+        };
+        count += 1;
+        overdue += usize::from(quarantine.purge_by < now);
+        say_line(&line(&owner, quarantine));
+    }
+    say(&format!("quarantines={count} overdue={overdue}"));
+    Ok(())
+}
+
+async fn release(args: &ReleaseArgs) -> Result<(), String> {
+    let (session, owner) = (args.of.at.open().await?, &args.of.owner);
+    let (root, _) = session.active(owner).await?;
+    let now = clock::now();
+    let next = root.end_quarantine(QuarantineState::Released, now);
+    let next = next.ok_or("no record of this person is quarantined")?;
+    let why = args.reason.as_str();
+    let released = session
+        .table
+        .release_records(owner, &next, &session.actor, why, now)
+        .await;
+    released.map_err(reason)?;
+    say_line(&format!("released owner={} reason={why} at={now}", owner.as_str()));
+    Ok(())
+}
+
+/// One quarantine: ids, times and codes.
+fn line(owner: &OwnerId, quarantine: &Quarantine) -> String {
+    let reasons: Vec<&str> = quarantine.reasons.iter().map(|reason| reason.as_str()).collect();
+    let pull = quarantine.pull.map_or_else(|| "-".to_owned(), |pull| pull.to_string());
+    format!(
+        "owner={} network_query={pull} quarantined_at={} purge_by={} reasons={}",
+        owner.as_str(),
+        quarantine.at,
+        quarantine.purge_by,
+        reasons.join(",")
+    )
+}
+
+fn reason(error: StoreError) -> String {
+    let conditions = [
+        (Condition::RootAsRead, "the quarantine changed during the command"),
+        (Condition::RecordAsRead, "a record changed during the command"),
+    ];
+    let lacking = conditions.iter().find(|(condition, _)| error.lacks(*condition));
+    match lacking {
+        Some((_, reason)) => format!("{reason}: run it again"),
+        None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn release_takes_only_a_reason_of_the_list() {
+        for known in ReleaseReason::ALL {
+            assert_eq!(release_reason(known.as_str()), Ok(*known));
+        }
+        for other in ["", "Nora is the same person", "same-person", "purged"] {
+            assert!(release_reason(other).is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn changed_quarantine_is_named_as_the_reason() {
+        let lacking = StoreError::Conflict(vec![Condition::RootAsRead]);
+        assert!(reason(lacking).starts_with("the quarantine changed"));
+        assert!(reason(StoreError::Unavailable("x".to_owned())).contains("unavailable"));
+    }
+}
