@@ -230,7 +230,7 @@ async fn take_aws_away(app: &TestApp, person: &Person, watched: &mut Watched) {
     }
 }
 
-fn requests_to_every_route() -> [(Method, &'static str, Option<Value>); 11] {
+fn requests_to_every_route() -> [(Method, &'static str, Option<Value>); 12] {
     let returns_to = |page: &str| Some(json!({ "redirectUrl": page }));
     let as_json = json!({ "conversionType": "json" });
     let [version, sha256, _] = NOTICE;

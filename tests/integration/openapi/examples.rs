@@ -12,7 +12,7 @@ use super::document::{Document, Operation};
 use crate::harness::{Person, TestApp};
 
 /// The order in which a person makes the calls.
-const ORDER: [&str; 16] = [
+const ORDER: [&str; 17] = [
     "getConsent",
     "giveConsent",
     "putPatient",
