@@ -18,6 +18,13 @@ const FLAGS = [
   "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync", "--no-proxy-server",
 ];
+/** The accesses of a first pull. */
+const LOGGED = [
+  "consent_given", "linked", "session_opened", "identity_verified", "challenge_opened", "pull_accepted",
+  "pull_started", "pull_ended", "record_stored", "link_minted",
+];
+/** Members of an available record. */
+const HIDDEN = ["link", "sha256", "bytes", "counts"];
 const EXPOSED = ["apigw-requestid", "idempotency-replayed", "ratelimit", "ratelimit-policy"];
 
 /** Serves the page at a new port, and so from a new origin. */
@@ -86,22 +93,21 @@ const reads = (page, url) => page.evaluate((url) => fetch(url).then(() => true, 
 const began = performance.now();
 const [listed, unlisted] = [await serve(), await serve()];
 const sandbox = await up("--origin", listed.origin, "--redirect", `${listed.origin}/back`);
-let link;
-const mint = async ({ record, token }) => {
-  const answer = await fetch(sandbox.api + record, { headers: { authorization: `Bearer ${token}` } });
-  link = (await answer.json()).link.url;
-};
 const result = await visit(listed, sandbox.api, async (page, result) => {
   if (result.error) return;
-  await mint(result);
-  assert.ok(await reads(page, link), "the listed origin reads the link");
+  assert.ok(await reads(page, result.link), "the listed origin reads the link");
   if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT });
 });
 assert.equal(result.error, undefined);
 assert.deepEqual(result.headers, EXPOSED, "the page reads every exposed header");
 assert.ok(result.etag, "the page reads the bucket's exposed headers");
+assert.deepEqual(LOGGED.filter((access) => !result.accesses.includes(access)), [], "the person's log names each access");
+assert.equal(result.reported.status, "quarantined");
+assert.equal(result.hidden.status, "quarantined");
+const shown = HIDDEN.filter((member) => member in result.hidden);
+assert.deepEqual(shown, [], "a quarantined record shows nothing of its object");
 const refused = await visit(unlisted, sandbox.api, async (page) => {
-  assert.ok(!(await reads(page, link)), "no other origin reads the link");
+  assert.ok(!(await reads(page, result.link)), "no other origin reads the link");
 });
 assert.match(refused.error, /Failed to fetch/);
 await sandbox.stop();
@@ -114,5 +120,6 @@ await closed.stop();
 const secs = ((performance.now() - began) / 1000).toFixed(1);
 console.log(
   `browser: 1 record of ${result.entries} resources and ${result.bytes} bytes pulled from another origin, hash correct, ` +
-    `${result.replies} replies and ${result.headers.length} exposed headers read; 2 unlisted origins refused; ${secs} s`,
+    `${result.replies} replies and ${result.headers.length} exposed headers read; its ${result.accesses.length} accesses listed, ` +
+    `reported as another person's and hidden; 2 unlisted origins refused; ${secs} s`,
 );

@@ -99,9 +99,15 @@ const steps = {
     const entries = JSON.parse(new TextDecoder().decode(bytes)).entry.length;
     if (sha256 !== record.sha256 || bytes.byteLength !== record.bytes) throw new Error("the bytes differ from the size and hash in the record");
     tell(`record of ${entries} resources, ${bytes.byteLength} bytes, sha256 correct: ${sha256}`);
+    const log = await call("GET", "/v1/me/access-log");
+    const accesses = log.unsealed.entries.map((entry) => entry.what);
+    tell(`my log of today: ${accesses.join(", ")}`);
+    const reported = await call("POST", `${ended.next.url}/not-me`, { reason: "other_person" });
+    const hidden = await call("GET", ended.next.url);
+    tell(`reported as another person's: the record is ${hidden.status}`);
     window.result = {
       bytes: bytes.byteLength, entries, replies: known.replies, headers: known.headers,
-      etag: answer.headers.has("etag"), record: ended.next.url, token: known.token,
+      etag: answer.headers.has("etag"), link: record.link.url, accesses, reported, hidden,
     };
     document.querySelector("#end").textContent = "Done.";
   },
