@@ -94,7 +94,7 @@ fn assert_time_to_live(kind: &str, item: &Value) {
         EndedBy::Parameter(name) => parameter_default(name),
         _ => return,
     };
-    // The items are at most an hour old; those of lists have the beginning of their hour as time.
+    // The items are at most an hour old; a `records_listed` entry has its hour's beginning as time.
     let left = ttl.unwrap_or_default() - clock::now().seconds_ceil();
     let life = days * 86_400;
     assert!((life - 3_660..=life + 1).contains(&left), "{kind}: {left} s left");

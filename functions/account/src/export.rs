@@ -27,11 +27,11 @@ shared::ports! {
 pub enum LogAsk {
     /// The first page.
     First(LogRange),
-    /// The page at this place.
+    /// The page at this position.
     At(ExportPosition),
 }
 
-/// A page, and the place of the next one. The page's own entry is written before anything is read.
+/// A page, and the position of the next one. The page's own entry is written before anything is read.
 ///
 /// # Errors
 /// Fails if the entry cannot be written, or if the table or the bucket of seals cannot be read.
@@ -54,8 +54,8 @@ pub async fn export(
     if let Some((first, last)) = position.sealed_days() {
         add_days(io, owner, &position, (first, last), &mut page).await?;
     }
-    if let Some(place) = page.next().filter(|place| place.day.is_none()).cloned() {
-        add_tail(io, owner, place, &mut page).await?;
+    if let Some(next) = page.next().filter(|next| next.day.is_none()).cloned() {
+        add_tail(io, owner, next, &mut page).await?;
     }
     Ok(page.finish(position.head(owner, io.stack_name())))
 }
@@ -124,15 +124,15 @@ async fn read_day(
 async fn add_tail(
     io: &impl ReadLog,
     owner: &OwnerId,
-    place: ExportPosition,
+    position: ExportPosition,
     page: &mut PageBuilder,
 ) -> Result<(), Error> {
-    let (Some((from, until)), max @ 1..) = (place.tail(), page.room()) else {
+    let (Some((from, until)), max @ 1..) = (position.tail(), page.room()) else {
         return Ok(());
     };
     let span = LogSpan {
         from,
-        after: place.after,
+        after: position.after,
         until,
         max,
     };

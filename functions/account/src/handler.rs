@@ -46,12 +46,12 @@ async fn read_log(deps: &Deps, caller: &Caller, request: &Request, now: Time) ->
     };
     let form = log_request::form(request)?;
     let ask = settings.read(request, &caller.owner, now)?;
-    let place = match &ask {
+    let position = match &ask {
         LogAsk::First(_) => None,
-        LogAsk::At(place) => Some(place.clone()),
+        LogAsk::At(position) => Some(position.clone()),
     };
     let (page, next) = export(deps.io(), &caller.owner, &caller.actor, ask, now).await?;
-    settings.reply(form, page, next.as_ref(), place.as_ref())
+    settings.reply(form, page, next.as_ref(), position.as_ref())
 }
 
 async fn report(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Result<Response<Body>, Error> {

@@ -75,13 +75,13 @@ impl LogSettings<'_> {
     /// The page that the caller asks for.
     ///
     /// # Errors
-    /// Refuses days that are unreadable, in the wrong order or too many, and a cursor that this function has not made
-    /// for the caller, or that comes with days.
+    /// Refuses days that are unreadable, in the wrong order or too many, a cursor that is not the caller's, and a
+    /// cursor beside days.
     pub fn read(&self, request: &Request, owner: &OwnerId, now: Time) -> Result<LogAsk, Error> {
         let [from, to, cursor] = ["from", "to", "cursor"].map(|name| query_parameter(request, name));
         let Some(cursor) = cursor else {
             let today = LogDay::of(now, self.timing);
-            // Entries of the day before this one may have expired.
+            // Entries of earlier days may have expired.
             let earliest = today.minus(i64::from(self.retention_days) - 1);
             let range = LogRange::read(from.as_deref(), to.as_deref(), today, earliest);
             return range.map(LogAsk::First).map_err(|error| refuse_range(error).into());
@@ -90,37 +90,37 @@ impl LogSettings<'_> {
             .into_iter()
             .find(|(_, day)| day.is_some())
         {
-            return Err(refuse(name, "nothing beside a cursor, which has the days").into());
+            return Err(refuse(name, "absent, because the cursor has the days").into());
         }
         let position = self
             .read_cursor(&cursor, owner)?
-            .filter(|place| place.is_in_time(self.timing));
+            .filter(|position| position.is_in_time(self.timing));
         let position = position.ok_or_else(|| refuse("/cursor", "the cursor in next.url of the page before"))?;
         Ok(LogAsk::At(position))
     }
 
     fn read_cursor(&self, cursor: &str, owner: &OwnerId) -> Result<Option<ExportPosition>, Error> {
-        let Some((place, mac)) = cursor.split_once('.').filter(|_| cursor.len() <= CURSOR_MAX) else {
+        let Some((position, mac)) = cursor.split_once('.').filter(|_| cursor.len() <= CURSOR_MAX) else {
             return Ok(None);
         };
         // The cursor only chooses among the caller's own entries, so the comparison need not take constant time.
-        if mac != self.mac(place, owner)? {
+        if mac != self.mac(position, owner)? {
             return Ok(None);
         }
-        let place = URL_SAFE_NO_PAD.decode(place).ok();
-        Ok(place.and_then(|place| serde_json::from_slice(&place).ok()))
+        let position = URL_SAFE_NO_PAD.decode(position).ok();
+        Ok(position.and_then(|position| serde_json::from_slice(&position).ok()))
     }
 
     /// The address of a page.
     fn url(&self, position: &ExportPosition, owner: &OwnerId) -> Result<String, Error> {
-        let place = serde_json::to_vec(position).map_err(|_never| Error::Internal("cursor"))?;
-        let place = URL_SAFE_NO_PAD.encode(place);
-        let mac = self.mac(&place, owner)?;
-        Ok(format!("/v1/me/access-log?cursor={place}.{mac}"))
+        let position = serde_json::to_vec(position).map_err(|_never| Error::Internal("cursor"))?;
+        let position = URL_SAFE_NO_PAD.encode(position);
+        let mac = self.mac(&position, owner)?;
+        Ok(format!("/v1/me/access-log?cursor={position}.{mac}"))
     }
 
-    fn mac(&self, place: &str, owner: &OwnerId) -> Result<String, Error> {
-        let parts = [owner.as_str().as_bytes(), place.as_bytes()];
+    fn mac(&self, position: &str, owner: &OwnerId) -> Result<String, Error> {
+        let parts = [owner.as_str().as_bytes(), position.as_bytes()];
         Ok(self.key.keyed_hash(LABEL, &parts)?)
     }
 

@@ -77,6 +77,7 @@ pub async fn serve(env: Env) -> Result<(), lambda_runtime::Error> {
 
 async fn run(deps: &Deps) -> Result<Value, Error> {
     let sealed = seal::seal_days(deps.io(), &deps.metrics).await;
-    let sealed = sealed.inspect_err(|error| tracing::error!(context = %error, "the access log was not sealed"))?;
+    let sealed =
+        sealed.inspect_err(|error| tracing::error!(context = %error, "a day of the access log was not sealed"))?;
     Ok(json!({ "sealed": sealed }))
 }

@@ -12,7 +12,7 @@ use crate::Ports;
 /// Maximum number of days that one invocation seals; the next one seals the rest. A day of a million entries takes
 /// about a minute, of the 15 that Lambda gives.
 const DAYS_MAX: usize = 10;
-/// Days before the last ended one that are searched for entries, before the first seal of a stack is made.
+/// Days that the search for a stack's first entry covers.
 const FIRST_DAYS: i64 = 40;
 
 /// Seals up to [`DAYS_MAX`] days. Returns how many days it sealed. A failure leaves the days before it sealed, and the
@@ -25,13 +25,13 @@ pub async fn seal_days(io: &impl Ports, metrics: &Metrics) -> Result<usize, Erro
     let ended = LogDay::ended_before(now.minus(timing.seal_grace()), timing);
     let mut last = read_last(io, ended).await?;
     let sealed = seal_after(io, &mut last, ended).await;
-    // Also after a failure, because the metric shows that seals are missing.
+    // The metric is also put after a failure, so that missing seals show.
     let age = last.map(|last| last.day.next().begin().until(now));
     metrics.put(&age.map(Metric::seal_age).into_iter().collect::<Vec<_>>());
     sealed
 }
 
-/// The name of the last seal.
+/// The hash of the last seal.
 async fn read_last(io: &impl ReadSeals, ended: LogDay) -> Result<Option<SealHash>, Error> {
     match find_last_sealed(io, ended).await? {
         Some(day) => Ok(Some(SealHash::new(day, &io.read_seal(day).await?.seal.statement))),
@@ -39,7 +39,7 @@ async fn read_last(io: &impl ReadSeals, ended: LogDay) -> Result<Option<SealHash
     }
 }
 
-/// Seals the days after `last`, which then names the last new seal.
+/// Seals the days after `last`, and moves `last` on.
 async fn seal_after(io: &impl Ports, last: &mut Option<SealHash>, ended: LogDay) -> Result<usize, Error> {
     let mut day = match *last {
         Some(last) => last.day.next(),
@@ -67,7 +67,7 @@ async fn find_first_day(io: &impl ReadLogDays, ended: LogDay) -> Result<LogDay, 
     Ok(day)
 }
 
-/// Seals a day and returns the name of its seal. If another invocation has sealed the day meanwhile, its seal counts.
+/// Seals a day and returns the hash of its seal. If another invocation has sealed the day meanwhile, its seal counts.
 async fn seal_one(
     io: &impl Ports,
     day: LogDay,
@@ -95,11 +95,11 @@ async fn seal_one(
 /// no file.
 async fn keep_shards(io: &(impl ReadLogDays + KeepSeals), day: LogDay) -> Result<DayShards, Error> {
     let mut shards = [ShardEntries::default().seal(day).summary(); SHARDS as usize];
-    for (shard, place) in (0..SHARDS).zip(&mut shards) {
+    for (shard, summary) in (0..SHARDS).zip(&mut shards) {
         let entries = io.log_shard(day, shard).await?;
-        *place = entries.seal(day).summary();
-        if place.persons > 0 {
-            io.put_shard(day, shard, place.root, entries.file(day)).await?;
+        *summary = entries.seal(day).summary();
+        if summary.persons > 0 {
+            io.put_shard(day, shard, summary.root, entries.file(day)).await?;
         }
     }
     Ok(shards)

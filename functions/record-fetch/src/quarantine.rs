@@ -18,7 +18,7 @@ shared::ports! {
     pub trait StoreDifferent = ReadRecord + ReadRoot + ReadPull + ListPulls + WriteRecord + Clock;
 }
 
-/// Stores the record under quarantine. Returns `None` if the record no longer exists or is at another attempt.
+/// Stores the record under quarantine. Returns `None` if the record no longer exists or another transfer has begun.
 ///
 /// # Errors
 /// Fails if the table fails, or if another process writes first at every attempt. The record is then not available.

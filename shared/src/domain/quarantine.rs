@@ -126,7 +126,7 @@ impl NotMeReport {
     }
 }
 
-/// The beginning of the records that a record casts doubt on: the pull from which its data come.
+/// The pull from which a record's data come. A quarantine covers records from this pull on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RecordOrigin {
     /// The pull, unless it is unknown.
@@ -146,8 +146,8 @@ impl RecordOrigin {
     }
 
     /// The origin of a record that the person requested. `pulls` are the person's pulls, newest first. Metriport made
-    /// the record of the data that it had: those of the newest pull that had ended with an answer of a source. An open
-    /// pull may have added data, so records of such a pull are included, too.
+    /// the record from the data of the newest ended pull that a source answered. An open pull may have added data, so
+    /// records of such a pull are included, too.
     #[must_use]
     pub fn of_requested(record: &Record, pulls: &[Pull]) -> Self {
         let had_ended = |pull: &&Pull| pull.ended_at.is_some_and(|ended| ended <= record.created_at);
@@ -198,7 +198,7 @@ pub struct Quarantine {
     pub pull: Option<PullId>,
     /// When that pull was accepted.
     pub since: Time,
-    /// The record that caused it first.
+    /// The first record that caused the quarantine.
     pub record: RecordId,
     /// All reasons.
     pub reasons: BTreeSet<QuarantineReason>,
@@ -242,8 +242,7 @@ impl Quarantine {
         self.state == QuarantineState::Active
     }
 
-    /// Whether a record belongs to the quarantine: a later pull made it, or it had not ended before the first pull was
-    /// accepted. So a record that waited meanwhile belongs to it, too.
+    /// Whether the first pull or a later one made the record, or the record had not ended when that pull was accepted.
     #[must_use]
     pub fn covers(&self, record: &Record) -> bool {
         let is_of_pull = self.pull.is_some_and(|first| record.pull >= Some(first));

@@ -12,7 +12,7 @@ pub const DAY_COUNT_DAYS: u16 = 8;
 /// DynamoDB"), so no code relies on the deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndedBy {
-    /// Nothing but the end of the person's account here.
+    /// Nothing yet but an operator's command.
     Person,
     /// The end of the work that it locks. Its deadline frees the lock if no process deletes the item.
     Work,

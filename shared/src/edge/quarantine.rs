@@ -11,8 +11,8 @@ use crate::edge::error::Error;
 use crate::edge::http::{Code, Next, Problem};
 use crate::store::{ListPulls, ReadPull};
 
-/// Maximum number of pulls among which a requested record's origin is searched. If a person has more since then, every
-/// record is quarantined.
+/// Maximum number of pulls among which a requested record's origin is searched. If none of them fits, every record
+/// is quarantined.
 const PULLS_READ: i32 = 50;
 
 /// The condition for a challenge, a pull and a request for a record: no quarantine hides the person's records. A new

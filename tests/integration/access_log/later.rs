@@ -55,7 +55,7 @@ impl StackName for Later {
     }
 }
 
-/// The day after `days` more days, four hours after its begin. The day before it can then be sealed.
+/// The day after `days` more days, four hours after its start. The day before it can then be sealed.
 pub(super) fn days_later(days: i64) -> Time {
     let today = LogDay::of(clock::now(), Timing::default());
     today.minus(-days).begin().plus(Duration::from_secs(4 * 3_600))

@@ -169,7 +169,7 @@ async fn entry_changed_in_the_table_is_named() {
     app.end().await;
 }
 
-/// An entry of a list may be written an hour after its time.
+/// A `records_listed` entry may be written an hour after its time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn day_is_sealed_three_hours_after_its_end() {
     let app = TestApp::with(|options| options.prewarm = false).await;

@@ -33,7 +33,7 @@ fn choose(names: impl Iterator<Item = String>, stack: &str) -> Result<String, St
             "the stack {stack} has more than one bucket: give --bucket NAME"
         )),
         (None, _) => Err(format!(
-            "there is no bucket of the stack {stack}: are the stack's name and the region right?"
+            "no records bucket of the stack {stack} was found: are the stack's name and the region right?"
         )),
     }
 }

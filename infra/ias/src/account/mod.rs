@@ -79,7 +79,7 @@ pub enum AccountCommand {
     SealKey(SealKeyArgs),
     /// List the persons who have entries of the access log within a span of time, for a notice of a breach.
     Touched(TouchedArgs),
-    /// List, show, release or delete records that may be another person's.
+    /// List and show quarantines; release or delete their records.
     Quarantine(QuarantineArgs),
 }
 

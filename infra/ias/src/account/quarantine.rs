@@ -1,6 +1,6 @@
 //! `ias account quarantine`: an operator lists quarantines, looks at one, and ends it. Records may be another person's,
-//! so the commands show ids, times and codes, and nothing of a record. Each command leaves an entry in the access log,
-//! before or with its effect.
+//! so the commands show ids, times and codes, and nothing of a record. Each command but `purge` without `--confirm`
+//! leaves an entry in the access log, before or with its effect.
 
 mod checklist;
 mod purge;
@@ -109,7 +109,7 @@ impl Session {
     async fn active(&self, owner: &OwnerId) -> Result<(PersonRoot, Quarantine), String> {
         let root = self.table.root(owner).await.map_err(reason)?;
         let active = root.active_quarantine().cloned();
-        let quarantine = active.ok_or("no record of this person is quarantined")?;
+        let quarantine = active.ok_or("this person has no active quarantine")?;
         Ok((root, quarantine))
     }
 
@@ -154,7 +154,7 @@ async fn release(args: &ReleaseArgs) -> Result<(), String> {
     let (root, _) = session.active(owner).await?;
     let now = clock::now();
     let next = root.end_quarantine(QuarantineState::Released, now);
-    let next = next.ok_or("no record of this person is quarantined")?;
+    let next = next.ok_or("this person has no active quarantine")?;
     let why = args.reason.as_str();
     let released = session
         .table
@@ -185,7 +185,7 @@ fn reason(error: StoreError) -> String {
     ];
     let lacking = conditions.iter().find(|(condition, _)| error.lacks(*condition));
     match lacking {
-        Some((_, reason)) => format!("{reason}: run it again"),
+        Some((_, reason)) => format!("{reason}: run the command again"),
         None => error.to_string(),
     }
 }

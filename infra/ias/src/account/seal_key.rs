@@ -20,7 +20,7 @@ pub struct SealKeyArgs {
     /// Name of the stack.
     #[arg(long, env = "STACK_NAME", default_value = "ias", value_name = "NAME")]
     stack: String,
-    /// Id or ARN of the key, if the stack's alias does not name it, as after a change of the key.
+    /// Id or ARN of the key, if the alias names another key, as after a change.
     #[arg(long, value_name = "ID")]
     key: Option<String>,
     /// Write the key to this file, which must not exist, instead of printing it.

@@ -128,7 +128,7 @@ impl LogEntry {
         })
     }
 
-    /// The place of the entry among the person's entries: time, kind, and the id of the record or pull.
+    /// The position of the entry among the person's entries: time, kind, and the id of the record or pull.
     #[must_use]
     pub fn sort_key(&self) -> String {
         let id = self.record.map(|record| record.to_string());

@@ -177,8 +177,8 @@ pub fn prove_shard(shards: &DayShards, shard: u8) -> Option<ShardProof> {
     })
 }
 
-/// A seal, named by its day and the hash of its statement. Each statement names the seal before, so equal names mean
-/// equal histories.
+/// The day of a seal and the hash of its statement. Each statement has the hash of the seal before, so equal hashes
+/// mean equal histories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SealHash {
@@ -189,7 +189,7 @@ pub struct SealHash {
 }
 
 impl SealHash {
-    /// The name of the seal of this day with this statement.
+    /// The hash of the seal of this day with this statement.
     #[must_use]
     pub fn new(day: LogDay, statement: &str) -> Self {
         Self {

@@ -1,8 +1,8 @@
 //! The file of one shard of a sealed day, from which proofs are made.
 //!
 //! It consists of the shard's persons, ordered by blind, and of the leaves of their entries in the same order. A person
-//! has 72 bytes: blind, hash of the entries, and their number (big-endian); a leaf has 32. All places follow from the
-//! persons, so a reader fetches the persons and then only one person's leaves.
+//! has 72 bytes: blind, hash of the entries, and their number (big-endian); a leaf has 32. All positions follow from
+//! the persons, so a reader fetches the persons and then only one person's leaves.
 
 use std::ops::Range;
 

@@ -310,7 +310,7 @@ codes! {
     UnsupportedMediaType "unsupported_media_type" 415 "The body must be application/json." FIX_REQUEST;
     /// The body is larger than 1 MiB.
     BodyTooLarge "body_too_large" 413 "The body is larger than 1 MiB." FIX_REQUEST;
-    /// The header `Accept` does not name one of our forms.
+    /// The header `Accept` names both of our forms, or neither.
     NotAcceptable "not_acceptable" 406 "Accept must name either application/json or application/fhir+json." FIX_REQUEST;
     /// Fields are missing, unknown or malformed.
     InvalidRequest "invalid_request" 400 "The request has missing, unknown or malformed fields." FIX_REQUEST;
@@ -372,8 +372,8 @@ codes! {
     NetworkQueryOpen "network_query_open" 409 "A network query is open; the AAL2 session was not used." LIST_QUERIES;
     /// The id is unknown or belongs to another person; the answer does not show which.
     NotFound "not_found" 404 "The person has nothing with this id." NONE;
-    /// An operator must look at the person's records, which may be another person's.
-    RecordQuarantined "record_quarantined" 409 "The person's records are quarantined until an operator has looked at them." CONTACT_SUPPORT;
+    /// An operator must release or delete the person's records, which may be another person's.
+    RecordQuarantined "record_quarantined" 409 "The person's records are quarantined until an operator releases or deletes them." CONTACT_SUPPORT;
     /// The header `Idempotency-Key` holds neither a quoted nor an unquoted key.
     IdempotencyKeyMalformed "idempotency_key_malformed" 400
         "The header Idempotency-Key is not a string of 1 to 255 visible ASCII characters." FIX_REQUEST;

@@ -86,7 +86,7 @@ async fn released_record_is_shown_again_with_the_reason_in_the_log() {
     operator
         .types(&release)
         .await
-        .badly(&["no record of this person is quarantined"]);
+        .badly(&["this person has no active quarantine"]);
     let list = ["account", "quarantine", "list"];
     operator.types(&list).await.well(&["quarantines=0"]);
     assert_eq!(
@@ -131,7 +131,10 @@ async fn purged_records_leave_neither_object_nor_item() {
     assert_eq!(nora.records().await.text("/quarantine/status"), "purged");
     let logged = entries(&app, "quarantine_purged").await;
     assert_eq!((logged.len(), operators(&logged)), (1, BTreeSet::from([ARN])));
-    operator.types(&purge).await.badly(&["no record of this person"]);
+    operator
+        .types(&purge)
+        .await
+        .badly(&["this person has no active quarantine"]);
     pull_again(&nora).await;
     app.end().await;
 }
@@ -171,7 +174,7 @@ async fn unknown_person_is_refused_without_an_entry() {
     let operator = Operator::of(&app);
     for verb in ["show", "purge"] {
         let ended = operator.types(&command(verb, "v1.unknown", &[])).await;
-        ended.badly(&["no record of this person is quarantined"]);
+        ended.badly(&["this person has no active quarantine"]);
     }
     assert!(app.scan().await.is_empty());
     app.end().await;

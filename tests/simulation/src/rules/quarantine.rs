@@ -16,11 +16,10 @@ use crate::store::{Item, Key, Write};
 use crate::task::Task;
 use crate::world::World;
 
-/// A record that a person asked for has no pull. It counts only if it ended so much later that no clock can say
-/// otherwise.
+/// A requested record has no pull. Such a record counts only if it ended later by more than the clocks differ.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// The records of a person that no link may lead to. The simulation releases none.
+/// The records of a person that no link may lead to. The simulation never releases records.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Suspected {
     records: BTreeSet<RecordId>,
@@ -44,7 +43,7 @@ impl Suspected {
     }
 }
 
-/// Notes the record of a report or of a different content, when it is written.
+/// Notes the reported or different record, when it is written.
 pub(super) fn note(world: &mut World, task: &Task, writes: &[Write]) {
     for write in writes {
         let found = match (&task.job, &write.key, put_of(&write.effect).map(AsRef::as_ref)) {

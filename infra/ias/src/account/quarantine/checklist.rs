@@ -1,4 +1,4 @@
-//! `ias account quarantine show`: the ids that Metriport needs to find the answer, and the operator's steps.
+//! `ias account quarantine show`: the ids that Metriport needs to find the responder, and the operator's steps.
 
 use shared::domain::log::Access;
 use shared::domain::pull::Pull;
@@ -77,8 +77,8 @@ fn steps(owner: &OwnerId, quarantine: &Quarantine) -> String {
         "To do (docs/runbook.md, \"RecordsQuarantined\"):\n\
          1. Today, give Metriport the patient, the request ids and the reasons above. Ask it to notify the responder.\n\
          2. Ask the person through the app whether the records are theirs. Do not read the records.\n\
-         3. Records of another person: let Metriport correct its data, then run\n   \
-            ias account quarantine purge --owner {owner}\n\
+         3. Records of another person: let Metriport correct its data. Then run, first without --confirm,\n   \
+            ias account quarantine purge --owner {owner} --confirm\n\
          4. Records of this person: run\n   \
             ias account quarantine release --owner {owner} --reason REASON\n\
          5. Do step 3 or 4 by {purge_by}."

@@ -1,6 +1,6 @@
 //! `ias account quarantine purge`: deletes the objects and items of quarantined records, with the operator's own
-//! credentials. No function may delete them. If the command fails midway, the records stay quarantined, and it can be
-//! repeated.
+//! credentials. No function may delete them. If the command fails midway, the records stay quarantined, and the
+//! operator can repeat the command.
 
 use std::collections::BTreeSet;
 
@@ -52,7 +52,7 @@ pub(super) async fn purge(args: &PurgeArgs) -> Result<(), String> {
     delete(&session, owner, &bucket, &records).await?;
     let now = clock::now();
     let next = root.end_quarantine(QuarantineState::Purged, now);
-    let next = next.ok_or("no record of this person is quarantined")?;
+    let next = next.ok_or("this person has no active quarantine")?;
     session.table.end_purge(owner, &next).await.map_err(reason)?;
     say_line(&format!(
         "purged owner={} records={} at={now}",
@@ -62,7 +62,7 @@ pub(super) async fn purge(args: &PurgeArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// The quarantined records. Fails while one of them or a pull is open, because its object would arrive later.
+/// The quarantined records. Fails while one of them or a pull is open, because an object could arrive later.
 async fn find_records(session: &Session, owner: &OwnerId, quarantine: &Quarantine) -> Result<Vec<Record>, String> {
     let pulls = session.table.pulls(owner, PULLS_READ).await.map_err(reason)?;
     if let Some(open) = pulls.iter().find(|pull| pull.state.waits()) {
@@ -71,10 +71,7 @@ async fn find_records(session: &Session, owner: &OwnerId, quarantine: &Quarantin
     let mut records = session.table.all_records(owner).await.map_err(reason)?;
     records.retain(|record| quarantine.covers(record));
     match records.iter().find(|record| !record.state.is_terminal()) {
-        Some(open) => Err(format!(
-            "the record {} is still being fetched: wait for its end",
-            open.id
-        )),
+        Some(open) => Err(format!("the record {} is open: wait for its end", open.id)),
         None => Ok(records),
     }
 }

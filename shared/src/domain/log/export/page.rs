@@ -79,7 +79,7 @@ impl PageBuilder {
         u16::try_from(self.room).unwrap_or(PAGE_ENTRIES_MAX)
     }
 
-    /// The place after the page; `None` at the end of the export.
+    /// The position after the page; `None` at the end of the export.
     #[must_use]
     pub const fn next(&self) -> Option<&ExportPosition> {
         self.next.as_ref()
@@ -105,7 +105,7 @@ impl PageBuilder {
         }
     }
 
-    /// Adds a day, or the part of it that fits; returns the place of the next part.
+    /// Adds a day, or the part of it that fits; returns the position of the next part.
     fn add_day(&mut self, of: SealedDay, entries: &mut VecDeque<StoredEntry>, more: bool) -> Option<ExportPosition> {
         let (begin, end) = (of.day.begin().to_string(), of.day.next().begin().to_string());
         // Entries of a day without a seal belong to no part of the export.
@@ -150,7 +150,7 @@ impl PageBuilder {
         self.next = more.then(|| self.begin.at(None, last, 0));
     }
 
-    /// The page, and the place after it.
+    /// The page, and the position after it.
     #[must_use]
     pub fn finish(self, log: ExportHead) -> (ExportPage, Option<ExportPosition>) {
         let page = ExportPage {

@@ -1,4 +1,4 @@
-//! The place at which an export continues, and the days that it covers.
+//! The position at which an export continues, and the days that it covers.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use crate::domain::{OwnerId, Time, Timing};
 
 /// Maximum number of days of one export: a year.
 pub const EXPORT_DAYS_MAX: i64 = 366;
-/// Days before the last day with which an export begins if the caller names no first day.
+/// Days from the default first day to the last.
 const DEFAULT_DAYS: i64 = 30;
 
 /// The days of an export, first and last.
@@ -60,7 +60,7 @@ impl LogRange {
     }
 }
 
-/// The place at which the next page begins, with the parts of the head that do not follow from the request. It names
+/// The position at which the next page begins, with the parts of the head that do not follow from the request. It names
 /// neither the person nor the stack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -71,17 +71,17 @@ pub struct ExportPosition {
     sealed_through: Option<LogDay>,
     #[serde(with = "iso")]
     exported_at: Time,
-    /// The next sealed day, or the one of which the next part follows; `None` for the tail.
+    /// The sealed day to begin or continue; `None` for the tail.
     pub day: Option<LogDay>,
-    /// The sort key of the last entry before the place.
+    /// The sort key of the last entry before the position.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
-    /// How many leaves of the day come before the place.
+    /// How many leaves of the day come before the position.
     pub leaves: u64,
 }
 
 impl ExportPosition {
-    /// The begin of an export. `sealed_through` is the last sealed day.
+    /// The start of an export. `sealed_through` is the last sealed day.
     #[must_use]
     pub fn begin(range: LogRange, sealed_through: Option<LogDay>, now: Time) -> Self {
         let LogRange { from, to } = range;
@@ -133,7 +133,7 @@ impl ExportPosition {
         (first <= self.to).then(|| (first.begin(), self.to.next().begin()))
     }
 
-    /// The same export at another place.
+    /// The same export at another position.
     #[must_use]
     pub(super) fn at(&self, day: Option<LogDay>, after: Option<String>, leaves: u64) -> Self {
         Self {

@@ -68,13 +68,13 @@ fn pages(log: &SampleLog, counts: &[usize], stored: &[(String, String)]) -> Vec<
             let (entries, more) = read(stored, &position, span.0, span.1, PAGE_ENTRIES_MAX.into());
             page.add_days(days, entries, more, more_days);
         }
-        if let Some(place) = page
+        if let Some(next) = page
             .next()
-            .filter(|place| place.day.is_none() && page.room() > 0)
+            .filter(|next| next.day.is_none() && page.room() > 0)
             .cloned()
         {
-            let (from, until) = place.tail().unwrap();
-            let (entries, more) = read(stored, &place, from.to_string(), until.to_string(), page.room().into());
+            let (from, until) = next.tail().unwrap();
+            let (entries, more) = read(stored, &next, from.to_string(), until.to_string(), page.room().into());
             page.add_tail(entries, more);
         }
         let (page, after) = page.finish(position.head(&log.person, STACK));
