@@ -8,7 +8,7 @@ mod bucket;
 #[cfg(feature = "kms")]
 mod key;
 
-pub use bucket::{KeepSeals, ReadSeals, ReadShards, SealBucket, find_last_sealed};
+pub use bucket::{PutSeals, ReadSeals, ReadShards, SealBucket, find_last_sealed};
 #[cfg(feature = "kms")]
 pub use key::{SealKey, SignSeal};
 

@@ -233,10 +233,10 @@ async fn overdue_quarantine_is_counted_by_reconcile() {
     nora.report(&record, "other").await;
     app.drain().await;
     app.reconcile().await;
-    assert!(app.metric_values("PurgesOverdue", &[]).is_empty());
+    assert!(app.metric_values("QuarantinesOverdue", &[]).is_empty());
     set_deadline_to_the_past(&app).await;
     app.reconcile().await;
-    assert_eq!(app.until_metric("PurgesOverdue", &[], 1).await, [1.0]);
+    assert_eq!(app.until_metric("QuarantinesOverdue", &[], 1).await, [1.0]);
     // The quarantine is not work that a message could advance.
     assert!(app.metric_values("OverdueItems", &[]).is_empty());
     assert!(!app.log().join("\n").contains("cannot be read"));

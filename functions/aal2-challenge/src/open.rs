@@ -9,7 +9,7 @@ use shared::domain::person_root::Grant;
 use shared::domain::{ChallengeId, OwnerId, Time};
 use shared::edge::budget::apply_limits;
 use shared::edge::http::{Code, Problem};
-use shared::edge::{consented, unquarantined, verified};
+use shared::edge::{consented, refuse_quarantined, verified};
 use shared::metriport::RedirectUrl;
 use shared::ports::Clock;
 use shared::store::{ReadChallenge, StoreError, WriteChallenge, reject_identity};
@@ -52,7 +52,7 @@ pub async fn open(
     let ((slot, identity, root), challenges) = try_join!(io.person(owner), io.challenge(owner))?;
     consented(&root, io.consent_rule())?;
     let (link, proofed) = verified(&slot, &identity, now, io.timing())?;
-    unquarantined(&root)?;
+    refuse_quarantined(&root)?;
     let allowance = io.place(owner, PersonAsk::Challenge, io.now()).await?;
     // Read after the charge, so that a withdrawal of consent before this moment prevents the call.
     let grant = consented(&io.root(owner).await?, io.consent_rule())?;

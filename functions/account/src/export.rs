@@ -24,7 +24,7 @@ shared::ports! {
 
 /// The page that a caller asks for.
 #[derive(Debug, Clone)]
-pub enum LogAsk {
+pub enum PageRequest {
     /// The first page.
     First(LogRange),
     /// The page at this position.
@@ -39,19 +39,19 @@ pub async fn export(
     io: &impl ReadPage,
     owner: &OwnerId,
     actor: &Actor,
-    ask: LogAsk,
+    ask: PageRequest,
     now: Time,
 ) -> Result<(ExportPage, Option<ExportPosition>), Error> {
     io.note_hour(owner, Access::LogRead, actor, now).await?;
     let position = match ask {
-        LogAsk::At(position) => position,
-        LogAsk::First(range) => {
+        PageRequest::At(position) => position,
+        PageRequest::First(range) => {
             let today = LogDay::of(now, io.timing());
             ExportPosition::begin(range, find_last_sealed(io, today).await?, now)
         }
     };
     let mut page = PageBuilder::new(position.clone());
-    if let Some((first, last)) = position.sealed_days() {
+    if let Some((first, last)) = position.sealed_range() {
         add_days(io, owner, &position, (first, last), &mut page).await?;
     }
     if let Some(next) = page.next().filter(|next| next.day.is_none()).cloned() {
@@ -81,7 +81,7 @@ async fn add_days(
         until: end.next().begin(),
         max: PAGE_ENTRIES_MAX,
     };
-    let found = io.log_entries(owner, span).await?;
+    let found = io.read_log_entries(owner, span).await?;
     page.add_days(read, found.entries, found.more, end < last);
     Ok(())
 }
@@ -136,7 +136,7 @@ async fn add_tail(
         until,
         max,
     };
-    let found = io.log_entries(owner, span).await?;
+    let found = io.read_log_entries(owner, span).await?;
     page.add_tail(found.entries, found.more);
     Ok(())
 }

@@ -11,7 +11,7 @@ use shared::edge::http::{Caller, Code, Post, PostAnswer, Problem, json, respond}
 use shared::ports::Clock as _;
 use shared::{Error, clock};
 
-use crate::export::{LogAsk, export};
+use crate::export::{PageRequest, export};
 use crate::log_request::{self, LogSettings};
 use crate::{Deps, give, not_me, view, withdraw};
 
@@ -44,11 +44,11 @@ async fn read_log(deps: &Deps, caller: &Caller, request: &Request, now: Time) ->
         timing: deps.timing(),
         retention_days: deps.access_log_retention_days,
     };
-    let form = log_request::form(request)?;
+    let form = log_request::read_form(request)?;
     let ask = settings.read(request, &caller.owner, now)?;
     let position = match &ask {
-        LogAsk::First(_) => None,
-        LogAsk::At(position) => Some(position.clone()),
+        PageRequest::First(_) => None,
+        PageRequest::At(position) => Some(position.clone()),
     };
     let (page, next) = export(deps.io(), &caller.owner, &caller.actor, ask, now).await?;
     settings.reply(form, page, next.as_ref(), position.as_ref())

@@ -15,7 +15,7 @@ use shared::edge::http::{Code, Next, Problem, json, reply_as};
 use shared::idempotency::KeyedHash as _;
 use shared::owner::OwnerKey;
 
-use crate::export::LogAsk;
+use crate::export::PageRequest;
 
 /// FHIR's media type (hl7.org/fhir/R4/http.html, "Content Types and encodings").
 const FHIR: &str = "application/fhir+json";
@@ -45,7 +45,7 @@ pub struct LogPageView {
 ///
 /// # Errors
 /// Refuses a header that names both forms or neither.
-pub fn form(request: &Request) -> Result<LogForm, Error> {
+pub fn read_form(request: &Request) -> Result<LogForm, Error> {
     let accepted = header(request, "accept").unwrap_or("*/*");
     let names = |form: &[&str]| {
         let mut types = accepted
@@ -77,14 +77,16 @@ impl LogSettings<'_> {
     /// # Errors
     /// Refuses days that are unreadable, in the wrong order or too many, a cursor that is not the caller's, and a
     /// cursor beside days.
-    pub fn read(&self, request: &Request, owner: &OwnerId, now: Time) -> Result<LogAsk, Error> {
+    pub fn read(&self, request: &Request, owner: &OwnerId, now: Time) -> Result<PageRequest, Error> {
         let [from, to, cursor] = ["from", "to", "cursor"].map(|name| query_parameter(request, name));
         let Some(cursor) = cursor else {
             let today = LogDay::of(now, self.timing);
             // Entries of earlier days may have expired.
             let earliest = today.minus(i64::from(self.retention_days) - 1);
             let range = LogRange::read(from.as_deref(), to.as_deref(), today, earliest);
-            return range.map(LogAsk::First).map_err(|error| refuse_range(error).into());
+            return range
+                .map(PageRequest::First)
+                .map_err(|error| refuse_range(error).into());
         };
         if let Some((name, _)) = [("/from", from), ("/to", to)]
             .into_iter()
@@ -94,9 +96,9 @@ impl LogSettings<'_> {
         }
         let position = self
             .read_cursor(&cursor, owner)?
-            .filter(|position| position.is_in_time(self.timing));
+            .filter(|position| position.has_days_of(self.timing));
         let position = position.ok_or_else(|| refuse("/cursor", "the cursor in next.url of the page before"))?;
-        Ok(LogAsk::At(position))
+        Ok(PageRequest::At(position))
     }
 
     fn read_cursor(&self, cursor: &str, owner: &OwnerId) -> Result<Option<ExportPosition>, Error> {
@@ -138,7 +140,7 @@ impl LogSettings<'_> {
         let owner = page.log.owner.clone();
         let next = next.map(|position| self.url(position, &owner)).transpose()?;
         match form {
-            LogForm::Json => Ok(json(200, &of_page(page, next))),
+            LogForm::Json => Ok(json(200, &view_page(page, next))),
             LogForm::Fhir => {
                 let own = match ask {
                     Some(position) => self.url(position, &owner)?,
@@ -165,7 +167,7 @@ fn refuse_range(error: LogRangeError) -> Problem {
 
 /// A page in JSON. `next` is the address of the next page.
 #[must_use]
-pub fn of_page(page: ExportPage, next: Option<String>) -> LogPageView {
+pub fn view_page(page: ExportPage, next: Option<String>) -> LogPageView {
     LogPageView {
         page,
         next: next.map_or(Next::NONE, Next::read_log),
@@ -245,7 +247,7 @@ mod tests {
         let (settings, nora) = (settings(&key), owner("nora"));
         let url = settings.url(&position(now()), &nora).unwrap();
         let (_, query) = url.split_once('?').unwrap();
-        let Ok(LogAsk::At(read)) = settings.read(&asking(query), &nora, now()) else {
+        let Ok(PageRequest::At(read)) = settings.read(&asking(query), &nora, now()) else {
             panic!("refused")
         };
         assert_eq!(read, position(now()));
@@ -299,7 +301,7 @@ mod tests {
                 .header("accept", accept)
                 .body(Body::Empty)
                 .unwrap();
-            form(&request).map_err(|error| error.into_problem().code)
+            read_form(&request).map_err(|error| error.into_problem().code)
         };
         for accept in [
             "*/*",
@@ -325,6 +327,6 @@ mod tests {
         ] {
             assert_eq!(read(accept), Err(Code::NotAcceptable), "{accept}");
         }
-        assert!(matches!(form(&asking("")), Ok(LogForm::Json)));
+        assert!(matches!(read_form(&asking("")), Ok(LogForm::Json)));
     }
 }

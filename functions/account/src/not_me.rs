@@ -8,7 +8,7 @@ use shared::domain::person_root::PersonRoot;
 use shared::domain::quarantine::{NotMeReport, QuarantineCause};
 use shared::domain::{OwnerId, RecordId};
 use shared::edge::http::{Code, Problem};
-use shared::edge::{QuarantineView, of_quarantine, read_origin};
+use shared::edge::{QuarantineView, read_origin, view_quarantine};
 use shared::ports::Clock;
 use shared::store::{Condition, ListPulls, QuarantineWrite, ReadPull, ReadRecord, ReadRoot, ReportRecord};
 use tokio::try_join;
@@ -62,6 +62,6 @@ pub async fn report(
 }
 
 fn show(root: &PersonRoot) -> Result<QuarantineView, Error> {
-    let quarantine = root.active_quarantine().map(of_quarantine);
+    let quarantine = root.active_quarantine().map(view_quarantine);
     quarantine.ok_or(Error::Internal("a report without a quarantine"))
 }

@@ -14,12 +14,12 @@ use shared::config::Env;
 use shared::edge::init::{Init, InitError};
 use shared::metrics::Metrics;
 use shared::ports::{Clock, StackName};
-use shared::seals::{KeepSeals, ReadSeals, SealBucket, SealKey, SignSeal};
+use shared::seals::{PutSeals, ReadSeals, SealBucket, SealKey, SignSeal};
 use shared::store::{ReadLogDays, Table};
 
 shared::ports! {
     /// The ports that the steps use.
-    pub trait Ports = ReadLogDays + ReadSeals + KeepSeals + SignSeal + StackName + Clock;
+    pub trait Ports = ReadLogDays + ReadSeals + PutSeals + SignSeal + StackName + Clock;
 }
 
 /// The adapters and the configuration of the function.

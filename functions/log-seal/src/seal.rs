@@ -4,7 +4,7 @@ use shared::Error;
 use shared::domain::log::seal::{DayShards, SealContext, SealHash, ShardEntries, SignedSeal, StoredSeal, seal_day};
 use shared::domain::log::{LogDay, SHARDS, SealPublicKey};
 use shared::metrics::{Metric, Metrics};
-use shared::seals::{KeepSeals, ReadSeals, find_last_sealed};
+use shared::seals::{PutSeals, ReadSeals, find_last_sealed};
 use shared::store::ReadLogDays;
 
 use crate::Ports;
@@ -74,7 +74,7 @@ async fn seal_one(
     previous: Option<SealHash>,
     key: &SealPublicKey,
 ) -> Result<SealHash, Error> {
-    let shards = keep_shards(io, day).await?;
+    let shards = put_shards(io, day).await?;
     let stack = io.stack_name();
     let context = SealContext { stack, previous, key };
     let statement = seal_day(day, &shards, &context, io.now());
@@ -93,10 +93,10 @@ async fn seal_one(
 
 /// Reads the shards of a day one after another, so that only one is in memory, and puts their files. An empty shard has
 /// no file.
-async fn keep_shards(io: &(impl ReadLogDays + KeepSeals), day: LogDay) -> Result<DayShards, Error> {
+async fn put_shards(io: &(impl ReadLogDays + PutSeals), day: LogDay) -> Result<DayShards, Error> {
     let mut shards = [ShardEntries::default().seal(day).summary(); SHARDS as usize];
     for (shard, summary) in (0..SHARDS).zip(&mut shards) {
-        let entries = io.log_shard(day, shard).await?;
+        let entries = io.read_log_shard(day, shard).await?;
         *summary = entries.seal(day).summary();
         if summary.persons > 0 {
             io.put_shard(day, shard, summary.root, entries.file(day)).await?;

@@ -9,7 +9,7 @@ use shared::domain::pull::{NewPull, Pull};
 use shared::domain::{Aal2SessionId, ChallengeId, OwnerId, PullId, SourceKind, Sources, Time};
 use shared::edge::budget::{PlanStart, TakeShare, granted};
 use shared::edge::http::{Code, Problem};
-use shared::edge::{announce_pull, consented, unquarantined, verified};
+use shared::edge::{announce_pull, consented, refuse_quarantined, verified};
 use shared::owner::OwnerKey;
 use shared::ports::{Clock, ConsentTerms};
 use shared::queue::SendAdvance;
@@ -129,7 +129,7 @@ async fn write(
     let ((patient, identity, root), challenge) = try_join!(io.person(owner), io.challenge(owner))?;
     let grant = consented(&root, io.consent_rule())?;
     let (link, proofed) = verified(&patient, &identity, now, io.timing())?;
-    unquarantined(&root)?;
+    refuse_quarantined(&root)?;
     let answer = ChallengeAnswer {
         challenge: &checked.challenge,
         status: &checked.status,

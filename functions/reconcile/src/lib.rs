@@ -9,7 +9,7 @@
 //!
 //! A quarantine has a deadline, which only an operator can keep. `reconcile` counts overdue ones for an alarm.
 
-mod purges;
+mod quarantines;
 mod replay;
 mod tick;
 
@@ -24,11 +24,11 @@ use shared::metrics::Metrics;
 use shared::metriport::{Client, WebhookReplay};
 use shared::ports::Clock;
 use shared::queue::{AdvanceQueue, SendAdvance};
-use shared::store::{CountPurges, KeepReplays, ReadDue, Table};
+use shared::store::{CountQuarantines, KeepReplays, ReadDue, Table};
 
 shared::ports! {
     /// The ports that the steps use.
-    pub trait Ports = ReadDue + CountPurges + KeepReplays + SendAdvance + WebhookReplay + CountCall + Clock;
+    pub trait Ports = ReadDue + CountQuarantines + KeepReplays + SendAdvance + WebhookReplay + CountCall + Clock;
 }
 
 /// The adapters and the configuration of the function.
@@ -88,8 +88,8 @@ async fn tick(deps: &Deps) -> Result<Value, Error> {
 pub async fn once(io: &impl Ports, metrics: &Metrics) -> Result<(usize, bool), Error> {
     let now = io.now();
     let sent = tick::tick(io, metrics, now).await?;
-    if let Err(error) = purges::count_overdue(io, metrics, now).await {
-        tracing::warn!(context = %error, "overdue purges could not be counted");
+    if let Err(error) = quarantines::count_overdue(io, metrics, now).await {
+        tracing::warn!(context = %error, "overdue quarantines could not be counted");
     }
     let replayed = replay::replay(io, metrics, now).await;
     if let Err(error) = &replayed {

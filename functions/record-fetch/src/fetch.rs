@@ -14,7 +14,7 @@ use shared::store::{StoreError, claim_record, settle_record};
 use tokio::time::Instant;
 use tokio::try_join;
 
-use crate::quarantine::store_different;
+use crate::quarantine::store_different_record;
 use crate::{Deps, Ports};
 
 /// Time that remains after a transfer: enough to abort its upload and to write the failure.
@@ -102,7 +102,7 @@ async fn end(
     let now = io.now();
     let settled = match event {
         RecordEvent::Stored(object) if object.comparison != PatientComparison::NotComparable => {
-            store_different(io, owner, record, object).await?
+            store_different_record(io, owner, record, object).await?
         }
         event => settle_record(io, owner, record, event, (now, io.timing())).await?,
     };

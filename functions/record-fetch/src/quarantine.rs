@@ -22,7 +22,7 @@ shared::ports! {
 ///
 /// # Errors
 /// Fails if the table fails, or if another process writes first at every attempt. The record is then not available.
-pub async fn store_different(
+pub async fn store_different_record(
     io: &impl StoreDifferent,
     owner: &OwnerId,
     record: &Record,

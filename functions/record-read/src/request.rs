@@ -13,7 +13,7 @@ use shared::domain::record::{NewRecord, OpenRecords, Record, RecordQuery};
 use shared::domain::{OwnerId, PatientId, RecordId, Time};
 use shared::edge::budget::TakeShare;
 use shared::edge::http::{Code, Problem};
-use shared::edge::{announce_record, consented, unquarantined, verified};
+use shared::edge::{announce_record, consented, refuse_quarantined, verified};
 use shared::ports::{Clock, ConsentTerms};
 use shared::queue::SendAdvance;
 use shared::store::{Condition, CreateRecord, ReadPerson, ReadRecord};
@@ -109,7 +109,7 @@ async fn grounds(
     let ((slot, identity, root), open) = try_join!(io.person(owner), io.open_records(owner))?;
     let grant = consented(&root, io.consent_rule())?;
     let (link, _) = verified(&slot, &identity, now, io.timing())?;
-    unquarantined(&root)?;
+    refuse_quarantined(&root)?;
     Ok((link.patient.clone(), grant, open))
 }
 

@@ -16,7 +16,7 @@ use shared::domain::record::{Record, RecordQuery, RecordReason, RecordState, Sto
 use shared::domain::{OwnerId, PullId, RecordId, Time};
 use shared::edge::budget::MintEntry;
 use shared::edge::http::{Code, Next, Problem};
-use shared::edge::{QuarantineView, consented, of_quarantine, verified};
+use shared::edge::{QuarantineView, consented, verified, view_quarantine};
 use shared::ports::{Clock, ConsentTerms, Retention};
 use shared::records::MintLink;
 use shared::store::{ListRecords, Mint, NoteHour, ReadPerson, ReadRecord, StoreError};
@@ -93,7 +93,7 @@ pub async fn list(
     let (shown, (_, _, root)) = (records.iter().filter(|record| readable(record)), &person);
     Ok(RecordListView {
         records: shown.map(|record| view(record, root, now)).collect(),
-        quarantine: root.quarantine.as_ref().map(of_quarantine),
+        quarantine: root.quarantine.as_ref().map(view_quarantine),
     })
 }
 

@@ -220,7 +220,7 @@ impl Quarantine {
             record: cause.record,
             reasons: cause.reasons.clone(),
             at: now,
-            purge_by: now.plus(timing.quarantine()),
+            purge_by: now.plus(timing.quarantine_max()),
             ended_at: None,
         }
     }

@@ -198,7 +198,7 @@ impl Timing {
     /// How long a quarantine may last. By then, an operator has released or deleted its records. The networks' rules ask
     /// for a timely purge and name no number of days; 30 days leave time for Metriport's and the responder's answers.
     #[must_use]
-    pub fn quarantine(self) -> Duration {
+    pub fn quarantine_max(self) -> Duration {
         self.of(30 * 24 * HOUR)
     }
 

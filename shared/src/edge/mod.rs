@@ -15,5 +15,5 @@ mod verified;
 pub use announce::{announce_change, announce_end, announce_pull, announce_record};
 pub use batch::each;
 pub use consented::consented;
-pub use quarantine::{QuarantineView, of_quarantine, read_origin, unquarantined};
+pub use quarantine::{QuarantineView, read_origin, refuse_quarantined, view_quarantine};
 pub use verified::verified;

@@ -20,7 +20,7 @@ const PULLS_READ: i32 = 50;
 ///
 /// # Errors
 /// When a quarantine is active.
-pub fn unquarantined(root: &PersonRoot) -> Result<(), Error> {
+pub fn refuse_quarantined(root: &PersonRoot) -> Result<(), Error> {
     match root.active_quarantine() {
         Some(_) => Err(Problem::new(Code::RecordQuarantined).into()),
         None => Ok(()),
@@ -66,7 +66,7 @@ pub struct QuarantineView {
 
 /// A quarantine as the person sees it.
 #[must_use]
-pub fn of_quarantine(quarantine: &Quarantine) -> QuarantineView {
+pub fn view_quarantine(quarantine: &Quarantine) -> QuarantineView {
     QuarantineView {
         status: quarantine.state,
         network_query: quarantine.pull,

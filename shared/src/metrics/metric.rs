@@ -91,7 +91,7 @@ impl Metric {
         Self::of(Name::RecordsDifferent, 1)
     }
 
-    /// A quarantine of a person's records began, or got a further cause.
+    /// A quarantine began or was extended.
     #[must_use]
     pub const fn records_quarantined() -> Self {
         Self::of(Name::RecordsQuarantined, 1)
@@ -99,8 +99,8 @@ impl Metric {
 
     /// The number of quarantines whose deadline has passed.
     #[must_use]
-    pub const fn purges_overdue(count: u64) -> Self {
-        Self::of(Name::PurgesOverdue, count)
+    pub const fn quarantines_overdue(count: u64) -> Self {
+        Self::of(Name::QuarantinesOverdue, count)
     }
 
     /// A webhook of this kind is in the queue, or a ping is answered.

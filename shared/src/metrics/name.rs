@@ -71,10 +71,10 @@ names! {
     RecordBytes: Bytes,
     /// A record was stored although one of its Patients differs from the person.
     RecordsDifferent: Count,
-    /// A quarantine of a person's records began, or got a further cause.
+    /// Quarantines that began or were extended.
     RecordsQuarantined: Count,
     /// Quarantines whose deadline has passed; not written for zero.
-    PurgesOverdue: Count,
+    QuarantinesOverdue: Count,
     /// A delivery was verified and, unless it is a ping, queued. Repeated deliveries count again.
     WebhooksAccepted: Count by "Event",
     /// A delivery was answered with an error.

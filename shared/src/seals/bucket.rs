@@ -54,7 +54,7 @@ port! {
 
 port! {
     /// Puts seals and the files of shards.
-    pub trait KeepSeals via HasSeals {
+    pub trait PutSeals via HasSeals {
         /// Puts the file of a shard. A file that exists already has the same content.
         async fn put_shard(
             &self, day: LogDay, shard: u8, root: LogHash, file: Vec<u8>
@@ -177,7 +177,7 @@ impl ReadShards for SealBucket {
     }
 }
 
-impl KeepSeals for SealBucket {
+impl PutSeals for SealBucket {
     async fn put_shard(&self, day: LogDay, shard: u8, root: LogHash, file: Vec<u8>) -> Result<(), SealsError> {
         let key = shard_key(day, shard, root);
         self.put_new(key, "application/octet-stream", file).await.map(drop)

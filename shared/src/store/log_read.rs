@@ -39,7 +39,7 @@ port! {
     pub trait ReadLog via HasStore {
         /// The entries of the span, strongly consistent. DynamoDB answers with at most one megabyte, so fewer entries
         /// than the maximum may come although others follow.
-        async fn log_entries(&self, owner: &OwnerId, span: LogSpan) -> Result<LogEntries>;
+        async fn read_log_entries(&self, owner: &OwnerId, span: LogSpan) -> Result<LogEntries>;
     }
 }
 
@@ -47,14 +47,14 @@ port! {
     /// Reads the keys and leaves of all persons' entries, by day. Only `log-seal` has this port.
     pub trait ReadLogDays via HasStore {
         /// The leaves of one shard of a day. The index is read eventually consistent.
-        async fn log_shard(&self, day: LogDay, shard: u8) -> Result<ShardEntries>;
+        async fn read_log_shard(&self, day: LogDay, shard: u8) -> Result<ShardEntries>;
         /// Whether the day has an entry.
         async fn has_log_entries(&self, day: LogDay) -> Result<bool>;
     }
 }
 
 impl ReadLog for Table {
-    async fn log_entries(&self, owner: &OwnerId, span: LogSpan) -> Result<LogEntries> {
+    async fn read_log_entries(&self, owner: &OwnerId, span: LogSpan) -> Result<LogEntries> {
         let from = span.from.to_string();
         // The next possible key: no character of a sort key precedes `!`.
         let after = span.after.map(|after| format!("{after}!"));
@@ -78,7 +78,7 @@ impl ReadLog for Table {
 }
 
 impl ReadLogDays for Table {
-    async fn log_shard(&self, day: LogDay, shard: u8) -> Result<ShardEntries> {
+    async fn read_log_shard(&self, day: LogDay, shard: u8) -> Result<ShardEntries> {
         let call = self.client.query().table_name(&self.name).index_name("day");
         let call = call
             .key_condition_expression("logDay = :day")

@@ -54,7 +54,7 @@ port! {
         async fn delete_record(&self, owner: &OwnerId, record: &Record) -> Result<()>;
         /// Stores the root with the purged quarantine over the previous version. Fails like
         /// [`EndQuarantine::release_records`].
-        async fn end_purge(&self, owner: &OwnerId, next: &PersonRoot) -> Result<()>;
+        async fn store_purged(&self, owner: &OwnerId, next: &PersonRoot) -> Result<()>;
     }
 }
 
@@ -129,7 +129,7 @@ impl EndQuarantine for Table {
             .await
     }
 
-    async fn end_purge(&self, owner: &OwnerId, next: &PersonRoot) -> Result<()> {
+    async fn store_purged(&self, owner: &OwnerId, next: &PersonRoot) -> Result<()> {
         self.transaction().put_root(owner, next)?.commit().await
     }
 }

@@ -42,9 +42,9 @@ port! {
 
 port! {
     /// Counts quarantines whose deadline has passed.
-    pub trait CountPurges via HasStore {
+    pub trait CountQuarantines via HasStore {
         /// The number of active quarantines that an operator should have ended before this time.
-        async fn overdue_purges(&self, before: Time) -> Result<u64>;
+        async fn count_overdue_quarantines(&self, before: Time) -> Result<u64>;
     }
 }
 
@@ -71,8 +71,8 @@ impl ReportRecord for Table {
     }
 }
 
-impl CountPurges for Table {
-    async fn overdue_purges(&self, before: Time) -> Result<u64> {
+impl CountQuarantines for Table {
+    async fn count_overdue_quarantines(&self, before: Time) -> Result<u64> {
         let call = self.client.query().table_name(&self.name).index_name("due");
         let answer = call
             .key_condition_expression("dueShard = :shard AND dueAt < :before")

@@ -4,8 +4,8 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use account::export::{LogAsk, export};
-use account::log_request::of_page;
+use account::export::{PageRequest, export};
+use account::log_request::view_page;
 use sandbox_host::access_key_id;
 use serde_json::Value;
 use shared::config::Env;
@@ -102,12 +102,12 @@ pub(super) async fn pages(app: &TestApp, owner: &OwnerId, days: i64) -> Vec<Stri
     let later = Later::of(app, "account", now);
     let today = LogDay::of(now, Timing::default());
     let range = LogRange::read(None, None, today, today.minus(2_000)).expect("a range");
-    let (mut ask, mut pages) = (Some(LogAsk::First(range)), Vec::new());
+    let (mut ask, mut pages) = (Some(PageRequest::First(range)), Vec::new());
     while let Some(asked) = ask {
         let actor = Actor::Person { client: None };
         let (page, next) = export(&later, owner, &actor, asked, now).await.expect("a page");
-        pages.push(serde_json::to_string(&of_page(page, None)).expect("JSON"));
-        ask = next.map(LogAsk::At);
+        pages.push(serde_json::to_string(&view_page(page, None)).expect("JSON"));
+        ask = next.map(PageRequest::At);
     }
     pages
 }

@@ -13,7 +13,7 @@ use shared::domain::pull::{
 use shared::domain::quarantine::{QuarantineCause, QuarantineReason, QuarantineState, RecordOrigin};
 use shared::domain::record::{Conversion, NewRecord, Record, RecordQuery, RecordReason, RecordState, StoredObject};
 use shared::domain::{PatientId, PullId, RecordId, SourceKind, SourceStatus, Sources, Time, Timing, UpstreamRequestId};
-use shared::edge::of_quarantine;
+use shared::edge::view_quarantine;
 use shared::store::TimelineEntry;
 
 use super::document::Document;
@@ -140,7 +140,7 @@ fn quarantine_is_written_as_described() {
         &ended(QuarantineState::Released),
         &ended(QuarantineState::Purged),
     ] {
-        let shown = serde_json::to_value(of_quarantine(root.quarantine.as_ref().unwrap())).unwrap();
+        let shown = serde_json::to_value(view_quarantine(root.quarantine.as_ref().unwrap())).unwrap();
         fits(&document, "Quarantine", &shown);
         names.extend(shown.as_object().unwrap().keys().cloned());
     }

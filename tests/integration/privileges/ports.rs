@@ -61,7 +61,7 @@ const PORTS: [(&str, &str); 65] = [
         "PutItem OWNER REQUEST PATIENT MESSAGE LOG, DeleteItem PATIENT",
     ),
     ("ReportRecord", "PutItem OWNER LOG"),
-    ("CountPurges", "Query DUE"),
+    ("CountQuarantines", "Query DUE"),
     ("NoteHour", "PutItem LOG"),
     ("ReadLog", "Query LOG"),
     ("ReadLogDays", "Query DAY"),
@@ -86,7 +86,7 @@ const PORTS: [(&str, &str); 65] = [
     ("MintLink", "GetObject records"),
     ("ReadSeals", "ListBucket seals, GetObject seals"),
     ("ReadShards", "GetObject shards"),
-    ("KeepSeals", "PutObject seals shards"),
+    ("PutSeals", "PutObject seals shards"),
     ("SignSeal", "Sign SealKey, GetPublicKey SealKey"),
     ("VerifyKeys", "GetSecretValue WebhookKeysSecret"),
     // These ports call Metriport with the API key, which a function reads when it starts.

@@ -7,7 +7,7 @@ use shared::config::Env;
 use shared::records::Bucket;
 
 /// The bucket of this name or, without a name, the only bucket that can be the stack's.
-pub(super) async fn find(env: &Env, stack: &str, name: Option<&str>) -> Result<Bucket, String> {
+pub(super) async fn find_records_bucket(env: &Env, stack: &str, name: Option<&str>) -> Result<Bucket, String> {
     let aws = Aws::read(env).map_err(|error| error.to_string())?;
     let client = aws.s3();
     let name = match name {

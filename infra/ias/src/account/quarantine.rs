@@ -32,9 +32,9 @@ pub struct QuarantineArgs {
 #[derive(Debug, Clone, Subcommand)]
 pub enum QuarantineCommand {
     /// List the persons whose records are quarantined, the earliest deadline first.
-    List(StackTable),
+    List(StackArgs),
     /// Show the ids and codes of a person's quarantine, and what to do.
-    Show(OfPerson),
+    Show(PersonArgs),
     /// Show the records to the person again. Check first that they are the person's.
     Release(ReleaseArgs),
     /// Delete the quarantined records, with their objects. Without --confirm, only print what would be deleted.
@@ -43,7 +43,7 @@ pub enum QuarantineCommand {
 
 /// The stack and its table.
 #[derive(Debug, Clone, Args)]
-pub struct StackTable {
+pub struct StackArgs {
     /// Name of the stack.
     #[arg(long, env = "STACK_NAME", default_value = "ias", value_name = "NAME")]
     stack: String,
@@ -56,25 +56,25 @@ pub struct StackTable {
 
 /// A person, by the id that `list` prints.
 #[derive(Debug, Clone, Args)]
-pub struct OfPerson {
+pub struct PersonArgs {
     /// The person's owner id.
-    #[arg(long, value_name = "OWNER", value_parser = owner)]
+    #[arg(long, value_name = "OWNER", value_parser = parse_owner)]
     owner: OwnerId,
     #[command(flatten)]
-    at: StackTable,
+    at: StackArgs,
 }
 
 /// Options of `account quarantine release`.
 #[derive(Debug, Clone, Args)]
 pub struct ReleaseArgs {
     #[command(flatten)]
-    of: OfPerson,
+    of: PersonArgs,
     /// Why: person_confirmed, same_person, responder_confirmed or reported_by_mistake.
     #[arg(long, value_name = "REASON", value_parser = release_reason)]
     reason: ReleaseReason,
 }
 
-fn owner(text: &str) -> Result<OwnerId, String> {
+fn parse_owner(text: &str) -> Result<OwnerId, String> {
     OwnerId::parse(text).map_err(|error| error.to_string())
 }
 
@@ -84,17 +84,17 @@ fn release_reason(text: &str) -> Result<ReleaseReason, String> {
 }
 
 /// The table of the command, and its operator.
-struct Session {
+struct OperatorTable {
     env: Env,
     table: Table,
     actor: Actor,
 }
 
-impl StackTable {
-    async fn open(&self) -> Result<Session, String> {
+impl StackArgs {
+    async fn open(&self) -> Result<OperatorTable, String> {
         let env = Env::of_process();
         let table = table::find(&env, &self.stack, self.table.as_deref()).await?;
-        Ok(Session {
+        Ok(OperatorTable {
             table: self.log.table(table, "quarantine")?,
             actor: Actor::Operator {
                 arn: operator::arn(&env).await?,
@@ -104,10 +104,10 @@ impl StackTable {
     }
 }
 
-impl Session {
+impl OperatorTable {
     /// The person's root and its active quarantine.
-    async fn active(&self, owner: &OwnerId) -> Result<(PersonRoot, Quarantine), String> {
-        let root = self.table.root(owner).await.map_err(reason)?;
+    async fn read_active(&self, owner: &OwnerId) -> Result<(PersonRoot, Quarantine), String> {
+        let root = self.table.root(owner).await.map_err(explain)?;
         let active = root.active_quarantine().cloned();
         let quarantine = active.ok_or("this person has no active quarantine")?;
         Ok((root, quarantine))
@@ -115,7 +115,7 @@ impl Session {
 
     async fn note(&self, owner: &OwnerId, what: Access, result: Option<&str>) -> Result<(), String> {
         let noted = self.table.note_access(owner, what, &self.actor, result, clock::now());
-        noted.await.map_err(reason)
+        noted.await.map_err(explain)
     }
 }
 
@@ -128,45 +128,45 @@ pub(super) async fn quarantine(args: &QuarantineArgs) -> Result<(), String> {
     }
 }
 
-async fn list(args: &StackTable) -> Result<(), String> {
-    let session = args.open().await?;
-    let (table, now) = (&session.table, clock::now());
-    let noted = table.note_command(Access::QuarantineShown, &session.actor, now).await;
-    noted.map_err(reason)?;
-    let owners = table.quarantined_persons().await.map_err(reason)?;
+async fn list(args: &StackArgs) -> Result<(), String> {
+    let operator = args.open().await?;
+    let (table, now) = (&operator.table, clock::now());
+    let noted = table.note_command(Access::QuarantineShown, &operator.actor, now).await;
+    noted.map_err(explain)?;
+    let owners = table.quarantined_persons().await.map_err(explain)?;
     let (mut count, mut overdue) = (0, 0);
     for owner in owners {
         // The index can still list a quarantine that has just ended.
-        let root = table.root(&owner).await.map_err(reason)?;
+        let root = table.root(&owner).await.map_err(explain)?;
         let Some(quarantine) = root.active_quarantine() else {
             continue;
         };
         count += 1;
         overdue += usize::from(quarantine.purge_by < now);
-        say_line(&line(&owner, quarantine));
+        say_line(&render_line(&owner, quarantine));
     }
     say(&format!("quarantines={count} overdue={overdue}"));
     Ok(())
 }
 
 async fn release(args: &ReleaseArgs) -> Result<(), String> {
-    let (session, owner) = (args.of.at.open().await?, &args.of.owner);
-    let (root, _) = session.active(owner).await?;
+    let (operator, owner) = (args.of.at.open().await?, &args.of.owner);
+    let (root, _) = operator.read_active(owner).await?;
     let now = clock::now();
     let next = root.end_quarantine(QuarantineState::Released, now);
     let next = next.ok_or("this person has no active quarantine")?;
     let why = args.reason.as_str();
-    let released = session
+    let released = operator
         .table
-        .release_records(owner, &next, &session.actor, why, now)
+        .release_records(owner, &next, &operator.actor, why, now)
         .await;
-    released.map_err(reason)?;
+    released.map_err(explain)?;
     say_line(&format!("released owner={} reason={why} at={now}", owner.as_str()));
     Ok(())
 }
 
 /// One quarantine: ids, times and codes.
-fn line(owner: &OwnerId, quarantine: &Quarantine) -> String {
+fn render_line(owner: &OwnerId, quarantine: &Quarantine) -> String {
     let reasons: Vec<&str> = quarantine.reasons.iter().map(|reason| reason.as_str()).collect();
     let pull = quarantine.pull.map_or_else(|| "-".to_owned(), |pull| pull.to_string());
     format!(
@@ -178,7 +178,7 @@ fn line(owner: &OwnerId, quarantine: &Quarantine) -> String {
     )
 }
 
-fn reason(error: StoreError) -> String {
+fn explain(error: StoreError) -> String {
     let conditions = [
         (Condition::RootAsRead, "the quarantine changed during the command"),
         (Condition::RecordAsRead, "a record changed during the command"),
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn changed_quarantine_is_named_as_the_reason() {
         let lacking = StoreError::Conflict(vec![Condition::RootAsRead]);
-        assert!(reason(lacking).starts_with("the quarantine changed"));
-        assert!(reason(StoreError::Unavailable("x".to_owned())).contains("unavailable"));
+        assert!(explain(lacking).starts_with("the quarantine changed"));
+        assert!(explain(StoreError::Unavailable("x".to_owned())).contains("unavailable"));
     }
 }

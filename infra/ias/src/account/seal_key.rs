@@ -12,7 +12,7 @@ use shared::seals::SealKey;
 use crate::report::{say, say_line};
 
 /// Characters of a line in PEM (RFC 7468, section 2).
-const LINE: usize = 64;
+const LINE_CHARS: usize = 64;
 
 /// Options of `account seal-key`.
 #[derive(Debug, Clone, Args)]
@@ -56,7 +56,7 @@ fn write(path: &PathBuf, pem: &str) -> Result<(), String> {
 fn pem(der: &[u8]) -> String {
     use base64::Engine as _;
     let text = base64::engine::general_purpose::STANDARD.encode(der);
-    let lines = text.as_bytes().chunks(LINE).map(String::from_utf8_lossy);
+    let lines = text.as_bytes().chunks(LINE_CHARS).map(String::from_utf8_lossy);
     let lines: Vec<_> = lines.collect();
     format!(
         "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
@@ -75,7 +75,7 @@ mod tests {
     fn pem_is_read_back() {
         let der = [7; 91];
         let text = pem(&der);
-        assert!(text.lines().all(|line| line.len() <= LINE));
+        assert!(text.lines().all(|line| line.len() <= LINE_CHARS));
         assert_eq!(*SubjectPublicKeyInfoDer::from_pem_slice(text.as_bytes()).unwrap(), der);
     }
 }

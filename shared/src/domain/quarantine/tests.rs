@@ -79,7 +79,7 @@ fn quarantine_hides_each_record_from_its_pull_on() {
 fn same_cause_again_changes_nothing_and_keeps_the_deadline() {
     let first = cause(origin(2, 200), QuarantineReason::DifferentName);
     let root = PersonRoot::default().quarantine_for(&first, at(300), TIMING()).unwrap();
-    let purge_by = at(300).plus(TIMING().quarantine());
+    let purge_by = at(300).plus(TIMING().quarantine_max());
     assert_eq!(root.version, 1);
     assert_eq!(root.quarantine_for(&first, at(400), TIMING()), None);
     let later = cause(origin(3, 350), QuarantineReason::DifferentName);

@@ -135,7 +135,7 @@ fn stored(record: &Record) -> Option<Access> {
 }
 
 /// Judges a link: it leads to the file of the requested record, and has an entry of its own.
-pub(crate) fn minted(world: &mut World, task: &Task, object: &str) -> Option<Violation> {
+pub(crate) fn judge_link(world: &mut World, task: &Task, object: &str) -> Option<Violation> {
     world.count("link minted");
     let (person, record) = match &task.job {
         Job::ReadRecord { person, record } if object == record.to_string() => (*person, *record),
@@ -145,7 +145,7 @@ pub(crate) fn minted(world: &mut World, task: &Task, object: &str) -> Option<Vio
     match entries.checked_sub(1) {
         Some(left) => {
             *entries = left;
-            quarantine::minted(world, &ids::owner(person), record)
+            quarantine::judge_link(world, &ids::owner(person), record)
         }
         None => broken(13, format!("a link to {} has no entry", record_name(record))),
     }

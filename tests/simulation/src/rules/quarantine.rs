@@ -67,7 +67,7 @@ pub(super) fn note(world: &mut World, task: &Task, writes: &[Write]) {
 }
 
 /// Judges a link to a record.
-pub(super) fn minted(world: &World, owner: &OwnerId, record: RecordId) -> Option<Violation> {
+pub(super) fn judge_link(world: &World, owner: &OwnerId, record: RecordId) -> Option<Violation> {
     let suspected = world.facts.suspected.get(&person(owner))?;
     let item = world.store.get(&Key::Record(owner.clone(), record))?;
     let is_suspected = suspected.holds(item.record()?);

@@ -202,7 +202,7 @@ impl World {
             Op::Share(_) if fault == Some(Fault::Lost) => Reply::Shared(Err(unavailable())),
             Op::Share(share) => Reply::Shared(Ok(self.share(&share, fault))),
             Op::Mint(object) => {
-                let violation = rules::log::minted(self, task, &object);
+                let violation = rules::log::judge_link(self, task, &object);
                 self.judge(violation);
                 Reply::Minted
             }

@@ -7,59 +7,59 @@ use shared::domain::record::Record;
 use shared::domain::{OwnerId, UpstreamRequestId};
 use shared::store::{ListPulls, ReadPatient, ReadQuarantines};
 
-use super::{OfPerson, line, reason};
+use super::{PersonArgs, explain, render_line};
 use crate::report::{say, say_line};
 
 /// Maximum number of pulls that are read.
 pub(super) const PULLS_READ: i32 = 50;
 
-pub(super) async fn show(args: &OfPerson) -> Result<(), String> {
-    let (session, owner) = (args.at.open().await?, &args.owner);
-    let (_, quarantine) = session.active(owner).await?;
-    session.note(owner, Access::QuarantineShown, None).await?;
-    let table = &session.table;
-    let slot = table.patient(owner).await.map_err(reason)?;
-    let pulls = table.pulls(owner, PULLS_READ).await.map_err(reason)?;
-    let records = table.all_records(owner).await.map_err(reason)?;
-    say_line(&line(owner, &quarantine));
+pub(super) async fn show(args: &PersonArgs) -> Result<(), String> {
+    let (operator, owner) = (args.at.open().await?, &args.owner);
+    let (_, quarantine) = operator.read_active(owner).await?;
+    operator.note(owner, Access::QuarantineShown, None).await?;
+    let table = &operator.table;
+    let slot = table.patient(owner).await.map_err(explain)?;
+    let pulls = table.pulls(owner, PULLS_READ).await.map_err(explain)?;
+    let records = table.all_records(owner).await.map_err(explain)?;
+    say_line(&render_line(owner, &quarantine));
     if let Some(link) = &slot.link {
         let (patient, external_id) = (link.patient.as_str(), link.external_id.as_str());
         say_line(&format!("patient={patient} external_id={external_id}"));
     }
     for pull in pulls.iter().filter(|pull| pull.created_at >= quarantine.since) {
-        say_line(&of_pull(pull));
+        say_line(&render_pull(pull));
     }
     for record in records.iter().filter(|record| quarantine.covers(record)) {
-        say_line(&of_record(record));
+        say_line(&render_record(record));
     }
-    say(&steps(owner, &quarantine));
+    say(&render_steps(owner, &quarantine));
     Ok(())
 }
 
-fn request(id: Option<&UpstreamRequestId>) -> &str {
+fn render_request(id: Option<&UpstreamRequestId>) -> &str {
     id.map_or("-", |id| id.as_str())
 }
 
-fn of_pull(pull: &Pull) -> String {
+fn render_pull(pull: &Pull) -> String {
     let sources: Vec<String> = pull.sources.kinds().map(|kind| kind.as_str().to_owned()).collect();
     format!(
         "network_query={} request={} status={} accepted_at={} sources={}",
         pull.id,
-        request(pull.request.as_ref()),
+        render_request(pull.request.as_ref()),
         pull.state.as_str(),
         pull.created_at,
         sources.join(",")
     )
 }
 
-fn of_record(record: &Record) -> String {
+fn render_record(record: &Record) -> String {
     let object = record.object.as_ref();
     let different = object.into_iter().flat_map(|object| object.comparison.different());
     let different: Vec<&str> = different.map(|field| field.as_str()).collect();
     format!(
         "record={} request={} status={} form={} different={}",
         record.id,
-        request(record.request.as_ref()),
+        render_request(record.request.as_ref()),
         record.state.as_str(),
         record.query.conversion.as_str(),
         if different.is_empty() {
@@ -71,7 +71,7 @@ fn of_record(record: &Record) -> String {
 }
 
 /// The operator's steps. The page `docs/runbook.md` gives the reasons.
-fn steps(owner: &OwnerId, quarantine: &Quarantine) -> String {
+fn render_steps(owner: &OwnerId, quarantine: &Quarantine) -> String {
     let (owner, purge_by) = (owner.as_str(), quarantine.purge_by);
     format!(
         "To do (docs/runbook.md, \"RecordsQuarantined\"):\n\

@@ -99,7 +99,7 @@ impl ExportPosition {
 
     /// Whether the days have the length that this timing gives them.
     #[must_use]
-    pub fn is_in_time(&self, timing: Timing) -> bool {
+    pub fn has_days_of(&self, timing: Timing) -> bool {
         self.from.is_as_long_as(LogDay::of(self.exported_at, timing))
     }
 
@@ -119,7 +119,7 @@ impl ExportPosition {
 
     /// The sealed days that are left, first and last; `None` in the tail.
     #[must_use]
-    pub fn sealed_days(&self) -> Option<(LogDay, LogDay)> {
+    pub fn sealed_range(&self) -> Option<(LogDay, LogDay)> {
         Some((self.day?, self.sealed_through?.min(self.to)))
     }
 

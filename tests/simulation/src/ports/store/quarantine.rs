@@ -3,7 +3,7 @@
 use shared::domain::log::{Access, Actor};
 use shared::domain::record::Record;
 use shared::domain::{OwnerId, Time};
-use shared::store::{Condition, CountPurges, QuarantineWrite, ReportRecord};
+use shared::store::{Condition, CountQuarantines, QuarantineWrite, ReportRecord};
 
 use super::Stored;
 use super::consent::put_root;
@@ -26,8 +26,8 @@ impl ReportRecord for Io {
 }
 
 /// Deadlines of quarantines are not modelled, because only a metric needs them.
-impl CountPurges for Io {
-    async fn overdue_purges(&self, _before: Time) -> Stored<u64> {
+impl CountQuarantines for Io {
+    async fn count_overdue_quarantines(&self, _before: Time) -> Stored<u64> {
         Ok(0)
     }
 }

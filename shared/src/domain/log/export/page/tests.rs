@@ -32,7 +32,7 @@ fn read(
 }
 
 fn sealed_days(log: &SampleLog, counts: &[usize], position: &ExportPosition) -> (Vec<SealedDay>, bool) {
-    let (first, _) = position.sealed_days().unwrap();
+    let (first, _) = position.sealed_range().unwrap();
     let left: Vec<usize> = (0..counts.len()).filter(|number| day(*number) >= first).collect();
     let days = left.iter().take(PAGE_DAYS_MAX).map(|number| {
         let skip = if position.day == Some(day(*number)) {
@@ -59,7 +59,7 @@ fn pages(log: &SampleLog, counts: &[usize], stored: &[(String, String)]) -> Vec<
     let (mut next, mut pages) = (Some(begin), Vec::new());
     while let Some(position) = next {
         let mut page = PageBuilder::new(position.clone());
-        if position.sealed_days().is_some() {
+        if position.sealed_range().is_some() {
             let (days, more_days) = sealed_days(log, counts, &position);
             let span = (
                 days[0].day.begin().to_string(),
