@@ -157,12 +157,8 @@ fn refuse(pointer: &str, detail: &'static str) -> Problem {
 }
 
 fn refuse_range(error: LogRangeError) -> Problem {
-    match error {
-        LogRangeError::From => refuse("/from", "a date such as 2026-11-25"),
-        LogRangeError::To => refuse("/to", "a date such as 2026-11-25"),
-        LogRangeError::Backwards => refuse("/to", "a date that is not before from, which is not after today"),
-        LogRangeError::TooLong => refuse("/from", "a date at most 365 days before to"),
-    }
+    let (pointer, expected) = error.expected();
+    refuse(pointer, expected)
 }
 
 /// A page in JSON. `next` is the address of the next page.

@@ -193,7 +193,7 @@ impl QuarantineCause {
 pub struct Quarantine {
     /// Its state.
     pub state: QuarantineState,
-    /// The first pull whose records it covers, unless that pull is unknown.
+    /// The first pull whose records it covers; `None` if it covers all records.
     #[serde(rename = "run", default, skip_serializing_if = "Option::is_none")]
     pub pull: Option<PullId>,
     /// When that pull was accepted.
@@ -225,11 +225,12 @@ impl Quarantine {
         }
     }
 
-    /// The quarantine with a further cause. It keeps its deadline.
+    /// The quarantine with a further cause. It keeps its deadline. If one of the pulls is unknown, it covers all
+    /// records and names no pull.
     fn extend(&self, cause: &QuarantineCause) -> Self {
-        let pulls = [self.pull, cause.origin.pull];
+        let pulls = self.pull.zip(cause.origin.pull);
         Self {
-            pull: pulls.into_iter().flatten().min(),
+            pull: pulls.map(|(first, further)| first.min(further)),
             since: self.since.min(cause.origin.since),
             reasons: self.reasons.union(&cause.reasons).copied().collect(),
             ..self.clone()

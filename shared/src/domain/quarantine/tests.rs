@@ -96,6 +96,19 @@ fn same_cause_again_changes_nothing_and_keeps_the_deadline() {
 }
 
 #[test]
+fn quarantine_with_an_unknown_pull_covers_all_and_names_no_pull() {
+    let known = cause(origin(2, 200), QuarantineReason::DifferentName);
+    let unknown = cause(RecordOrigin::default(), QuarantineReason::DifferentName);
+    for (first, further) in [(&known, &unknown), (&unknown, &known)] {
+        let root = PersonRoot::default().quarantine_for(first, at(300), TIMING()).unwrap();
+        let root = root.quarantine_for(further, at(400), TIMING()).unwrap_or(root);
+        let quarantine = root.active_quarantine().unwrap();
+        assert_eq!((quarantine.pull, quarantine.since), (None, Time::default()));
+        assert!(root.hides(&record(Some(pull_id(1)), 150)) && root.hides(&record(None, 0)));
+    }
+}
+
+#[test]
 fn requested_record_comes_from_the_newest_ended_pull_with_data() {
     let asked = Record {
         created_at: at(500),

@@ -20,20 +20,30 @@ pub struct LogRange {
 }
 
 /// A day that cannot be the first or the last of an export.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogRangeError {
     /// The first day is unreadable.
-    #[error("a date such as 2026-11-25")]
     From,
     /// The last day is unreadable.
-    #[error("a date such as 2026-11-25")]
     To,
     /// The last day is before the first.
-    #[error("a date that is not before from")]
     Backwards,
-    /// There are too many days.
-    #[error("at most 366 days after from")]
+    /// The last day is more than 365 days after the first.
     TooLong,
+}
+
+impl LogRangeError {
+    /// The parameter that is wrong, as a pointer, and its expected value.
+    #[must_use]
+    pub const fn expected(self) -> (&'static str, &'static str) {
+        const DATE: &str = "a date such as 2026-11-25";
+        match self {
+            Self::From => ("/from", DATE),
+            Self::To => ("/to", DATE),
+            Self::Backwards => ("/to", "a date that is not before from, which is not after today"),
+            Self::TooLong => ("/from", "a date at most 365 days before to"),
+        }
+    }
 }
 
 impl LogRange {
