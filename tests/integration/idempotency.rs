@@ -63,7 +63,7 @@ fn functions_end_before_the_lease_of_a_key() {
         .into_iter()
         .filter(|function| function.routes.iter().any(posts));
     let timeouts: Vec<_> = functions.map(|function| function.timeout_secs).collect();
-    assert_eq!(timeouts.len(), 4);
+    assert_eq!(timeouts.len(), 5);
     assert!(
         timeouts.iter().all(|timeout| timeout + 5 <= lease.as_secs()),
         "{timeouts:?}"

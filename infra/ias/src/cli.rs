@@ -67,7 +67,8 @@ pub struct PullArgs {
     /// A FHIR R4 Bundle that the networks hold, instead of a sample record.
     #[arg(long, value_name = "BUNDLE.json")]
     pub record: Option<PathBuf>,
-    /// Keep the Patients of that Bundle. By default the person's own Patient replaces them, as at Metriport.
+    /// Keep the Patients of that Bundle. By default the person's own Patient replaces them, as at Metriport. Other
+    /// Patients get the record quarantined, and the sandbox's operator releases it.
     #[arg(long, requires = "record")]
     pub keep_patients: bool,
     /// Write the pulled record to this file.

@@ -4,6 +4,7 @@
 mod pages;
 mod person;
 mod record_file;
+mod release;
 mod steps;
 
 use std::io::BufReader;
@@ -62,16 +63,27 @@ async fn twice(sandbox: &Sandbox, args: &PullArgs, up: Duration) -> Result<(), S
     ));
     puller.head("First pull");
     puller.identity(&demographics(args.persona)).await?;
-    let first = puller.pull(args.out.as_deref()).await?;
+    let first = fetch(sandbox, &mut puller, args).await?;
     puller.head("Second pull: the identity is known, step 1 is skipped");
     let again = Instant::now();
-    let second = puller.pull(args.out.as_deref()).await?;
+    let second = fetch(sandbox, &mut puller, args).await?;
     let own = Duration::from_millis(sandbox.stand_in().configured_delay_ms(Wait::Pull));
     let pace = Pace {
         took: again.elapsed(),
         own,
     };
     show(args, &puller, [&first, &second], pace)
+}
+
+/// One pull. A record with its own Patients is quarantined, so the operator releases the record first.
+async fn fetch(sandbox: &Sandbox, puller: &mut Puller, args: &PullArgs) -> Result<Fetched, String> {
+    let out = args.out.as_deref();
+    let fetched = puller.pull(out).await?;
+    if fetched.record_status != "quarantined" || !args.keep_patients {
+        return Ok(fetched);
+    }
+    release::release_records(sandbox).await?;
+    puller.read_released(fetched, out).await
 }
 
 /// Duration of the second pull, and `own`, the stand-in's configured delay of an ordinary person's pull.
