@@ -173,7 +173,7 @@ pub struct Record {
     /// Number of starts of this attempt since the last answer; each may have begun a query.
     #[serde(default)]
     pub unanswered: u32,
-    /// Number of unanswered starts of earlier attempts; each may still cause a delivery.
+    /// Number of unanswered starts before the last answer, or of earlier attempts; each may still cause a delivery.
     #[serde(default)]
     pub unheard: u32,
     /// The object in the bucket.
@@ -385,7 +385,7 @@ impl Record {
     /// In [`RecordState::Starting`], the request id of the query is not stored yet. A delivery then counts only if it
     /// is `correlated`: our metadata in it and the patient's lock both name this record. A delivery of the previous
     /// query does not count, because another query may have begun and overwritten its file. If several starts are
-    /// unanswered, even of earlier attempts, the last query is unknown, and no delivery counts.
+    /// unanswered, even before the last answer, the last query is unknown, and no delivery counts.
     #[must_use]
     pub fn awaits(&self, delivered: &Delivered, correlated: bool) -> bool {
         let request = match (self.state, &self.request) {

@@ -151,7 +151,10 @@ impl Record {
             // Another id: the previous query ended without a delivery.
             self.attempts = (self.attempts + 1).min(ATTEMPTS_MAX);
         }
-        (self.unanswered, self.unheard) = (0, 0);
+        // Each earlier start without an answer may have begun a query that has ended. The delivery of that query may
+        // come late, and must not count as the delivery of a later start.
+        self.unheard = self.unheard.saturating_add(self.unanswered.saturating_sub(1));
+        self.unanswered = 0;
         self.state = RecordState::Processing;
         self.await_delivery(now, timing);
     }

@@ -181,7 +181,24 @@ fn delivery_of_a_given_up_start_is_refused_by_the_next_attempt() {
     );
     assert!(!next.awaits(&delivered(), true));
     let started = after(&next, RecordEvent::Started(request(1)));
-    assert!(started.awaits(&delivered(), false) && started.unheard == 0);
+    assert!(started.awaits(&delivered(), false) && started.unheard == 1);
+}
+
+/// The first start began a query and got no answer, the second start got one. The delivery of the first query comes
+/// during a third start. If it counted, the record would release the lock while the query of the third start runs.
+#[test]
+fn delivery_of_a_start_before_the_answer_is_refused_by_the_next() {
+    let claimed = after(&make_record(), RecordEvent::Claimed);
+    for unanswered in [after(&claimed, RecordEvent::StartUnknown), claimed] {
+        let twice = after(&unanswered, RecordEvent::Repeated);
+        let started = after(&twice, RecordEvent::Started(request(2)));
+        assert_eq!((started.unanswered, started.unheard), (0, 1));
+        let third = after(&started, RecordEvent::Repeated);
+        assert!(!third.awaits(&delivered(), true));
+        // The delivery that the answers name counts.
+        let known = after(&third, RecordEvent::Started(request(1)));
+        assert!(known.awaits(&delivered(), false) && known.unheard == 1);
+    }
 }
 
 #[test]
