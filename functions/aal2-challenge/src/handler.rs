@@ -6,15 +6,17 @@ use lambda_http::{Body, Request, Response};
 use shared::domain::Time;
 use shared::edge::http::request::{body, route};
 use shared::edge::http::{Caller, Code, Post, PostAnswer, Problem, json, limited, respond};
-use shared::edge::redirects;
-use shared::ports::Clock as _;
+use shared::edge::{redirects, refuse_withdrawn};
+use shared::ports::{Clock as _, ConsentTerms as _};
 use shared::{Error, clock};
 
 use crate::{Deps, open};
 
 /// Answers one request. Every failure becomes a reply.
 pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Infallible> {
-    Ok(respond(answer(deps, &request).await))
+    let answer = answer(deps, &request).await;
+    let answer = answer.map_err(|error| refuse_withdrawn(error, deps.consent_rule()));
+    Ok(respond(answer))
 }
 
 async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error> {

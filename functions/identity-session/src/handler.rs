@@ -7,8 +7,8 @@ use shared::domain::patient::{FingerprintKey, PatientDetails};
 use shared::domain::{RecordFolder, Time};
 use shared::edge::http::request::{body, route};
 use shared::edge::http::{Caller, Code, Post, PostAnswer, Problem, json, limited, respond};
-use shared::edge::redirects;
-use shared::ports::Clock as _;
+use shared::edge::{redirects, refuse_withdrawn};
+use shared::ports::{Clock as _, ConsentTerms as _};
 use shared::{Error, clock};
 
 use crate::patient::{CheckedDemographics, LinkSecrets};
@@ -16,7 +16,9 @@ use crate::{Deps, open, patient, standing};
 
 /// Answers one request. Every failure becomes a reply.
 pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Infallible> {
-    Ok(respond(answer(deps, &request).await))
+    let answer = answer(deps, &request).await;
+    let answer = answer.map_err(|error| refuse_withdrawn(error, deps.consent_rule()));
+    Ok(respond(answer))
 }
 
 async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error> {

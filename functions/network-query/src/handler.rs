@@ -6,7 +6,8 @@ use lambda_http::{Body, Request, Response};
 use shared::domain::{PullId, Time};
 use shared::edge::http::request::{body, header, path_parameter, route};
 use shared::edge::http::{Caller, Code, Post, PostAnswer, Problem, json, respond};
-use shared::ports::Clock as _;
+use shared::edge::refuse_withdrawn;
+use shared::ports::{Clock as _, ConsentTerms as _};
 use shared::{Error, clock};
 
 use crate::ask_body::AskBody;
@@ -14,7 +15,9 @@ use crate::{Deps, accept, view};
 
 /// Answers one request. Every failure becomes a reply.
 pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Infallible> {
-    Ok(respond(answer(deps, &request).await))
+    let answer = answer(deps, &request).await;
+    let answer = answer.map_err(|error| refuse_withdrawn(error, deps.consent_rule()));
+    Ok(respond(answer))
 }
 
 async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error> {

@@ -7,15 +7,18 @@ use shared::domain::record::RecordQuery;
 use shared::domain::{OwnerId, RecordId, Time};
 use shared::edge::http::request::{body, path_parameter, route};
 use shared::edge::http::{Caller, Code, Post, PostAnswer, Problem, json, limited, respond};
+use shared::edge::refuse_withdrawn;
 use shared::metrics::{Metric, Metrics};
-use shared::ports::Clock as _;
+use shared::ports::{Clock as _, ConsentTerms as _};
 use shared::{Error, clock};
 
 use crate::{Deps, request, view};
 
 /// Answers one request. Every failure becomes a reply.
 pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Infallible> {
-    Ok(respond(answer(deps, &request).await))
+    let answer = answer(deps, &request).await;
+    let answer = answer.map_err(|error| refuse_withdrawn(error, deps.consent_rule()));
+    Ok(respond(answer))
 }
 
 async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error> {

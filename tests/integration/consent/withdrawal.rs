@@ -9,6 +9,7 @@ use sandbox_metriport::Operation;
 use serde_json::{Value, json};
 
 use self::hold::Hold;
+use super::notice;
 use crate::harness::{Person, TestApp, refused};
 
 async fn withdraw(person: &Person) -> Reply {
@@ -25,6 +26,12 @@ async fn stored(app: &TestApp, sort_key: &str) -> Vec<Value> {
 }
 
 async fn entries(app: &TestApp, what: &str) -> usize {
+/// The refusal for lack of consent, which names the notice in force.
+fn refused_with_notice(reply: &Reply) {
+    refused(reply, 403, "consent_required", "give_consent");
+    assert_eq!(reply.body["next"]["notice"], notice());
+}
+
     let items = app.scan().await;
     items.iter().filter(|item| item["what"] == what).count()
 }
@@ -233,18 +240,38 @@ async fn page_opened_during_the_withdrawal_is_not_stored() {
         nora.app.open_identity_session(IDENTITY_RETURN),
         hold.withdraw_meanwhile(&nora)
     );
-    refused(&answer.unwrap(), 403, "consent_required", "give_consent");
+    refused_with_notice(&answer.unwrap());
     nora.give_consent().await;
     nora.verify_identity().await;
     hold.answer_to(Operation::CreateChallenge);
     let (answer, _) = tokio::join!(nora.app.open_challenge(AAL2_RETURN), hold.withdraw_meanwhile(&nora));
-    refused(&answer.unwrap(), 403, "consent_required", "give_consent");
+    refused_with_notice(&answer.unwrap());
     assert_eq!(entries(&app, "session_opened").await, 1);
     assert_eq!(entries(&app, "challenge_opened").await, 0);
     app.end().await;
 }
 
 /// The page of a dropped session proves nothing, even if the person passes it after a new consent.
+/// The withdrawal comes after the check of the consent, and before the write that needs it. The refusal names the
+/// notice like a refusal of the check.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_requested_during_the_withdrawal_is_not_stored() {
+    let (hold, app) = Hold::start().await;
+    let nora = app.person("nora", "Jane").await;
+    nora.verify_identity().await;
+    let ask = nora.pass_challenge().await.ask();
+    hold.call_of("network-query", "TransactWriteItems");
+    let (answer, _) = tokio::join!(nora.app.start_query(&ask), hold.withdraw_meanwhile(&nora));
+    refused_with_notice(&answer.unwrap());
+    nora.give_consent().await;
+    hold.call_of("record-read", "TransactWriteItems");
+    let body = json!({ "conversionType": "pdf" });
+    let (answer, _) = tokio::join!(nora.app.ask_record(&body), hold.withdraw_meanwhile(&nora));
+    refused_with_notice(&answer.unwrap());
+    assert!(stored(&app, "RUN#").await.is_empty() && stored(&app, "RECORD#").await.is_empty());
+    app.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn page_from_before_the_withdrawal_binds_no_identity() {
     let (_, app) = Hold::start().await;
