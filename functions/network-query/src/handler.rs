@@ -55,7 +55,8 @@ async fn accept(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> R
             resumed: attempt.resumed,
         };
         let pull = accept::accept(deps.io(), owner, ask, &deps.owner_key).await?;
-        Ok(PostAnswer::lasting(json(202, &view::of_pull(&pull, now))))
+        let shown = view::of_pull(&pull, deps.consent_rule(), now);
+        Ok(PostAnswer::lasting(json(202, &shown)))
     })
     .await
 }

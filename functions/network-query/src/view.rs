@@ -3,9 +3,11 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::Error;
+use shared::domain::consent::ConsentRule;
 use shared::domain::pull::{FailureReason, Pull, PullEvent, PullState, RecordPhase};
 use shared::domain::{OwnerId, PullId, RecordId, SourceKind, SourceStatus, Time};
 use shared::edge::http::{Code, Next, Problem};
+use shared::ports::ConsentTerms;
 use shared::store::{ListPulls, ReadPull, TimelineEntry};
 
 /// Maximum number of pulls that a list shows.
@@ -79,10 +81,10 @@ pub struct EventView {
 ///
 /// # Errors
 /// Fails if the table cannot be read.
-pub async fn list(io: &impl ListPulls, owner: &OwnerId, now: Time) -> Result<QueryListView, Error> {
-    let pulls = io.pulls(owner, LIST_MAX).await?;
+pub async fn list(io: &(impl ListPulls + ConsentTerms), owner: &OwnerId, now: Time) -> Result<QueryListView, Error> {
+    let (pulls, rule) = (io.pulls(owner, LIST_MAX).await?, io.consent_rule());
     Ok(QueryListView {
-        network_queries: pulls.iter().map(|pull| of_pull(pull, now)).collect(),
+        network_queries: pulls.iter().map(|pull| of_pull(pull, rule, now)).collect(),
     })
 }
 
@@ -91,12 +93,17 @@ pub async fn list(io: &impl ListPulls, owner: &OwnerId, now: Time) -> Result<Que
 /// # Errors
 /// Fails if the pull is not found or the table cannot be read. Another person's pull gets the same 404 as an unknown
 /// one.
-pub async fn show(io: &impl ReadPull, owner: &OwnerId, pull: PullId, now: Time) -> Result<PullView, Error> {
+pub async fn show(
+    io: &(impl ReadPull + ConsentTerms),
+    owner: &OwnerId,
+    pull: PullId,
+    now: Time,
+) -> Result<PullView, Error> {
     let pull = io
         .pull(owner, pull)
         .await?
         .ok_or_else(|| Problem::new(Code::NotFound))?;
-    Ok(of_pull(&pull, now))
+    Ok(of_pull(&pull, io.consent_rule(), now))
 }
 
 /// The timeline of a pull of the caller.
@@ -137,9 +144,9 @@ fn shown(event: &PullEvent) -> Value {
     event
 }
 
-/// One pull, in the state that a reader sees at `now`.
+/// One pull, in the state that a reader sees at `now`. `rule` decides what follows a withdrawal of consent.
 #[must_use]
-pub fn of_pull(pull: &Pull, now: Time) -> PullView {
+pub fn of_pull(pull: &Pull, rule: &ConsentRule, now: Time) -> PullView {
     let text = |time: Option<Time>| time.map(|time| time.to_string());
     let reference = |id: Option<RecordId>, phase| id.map(|id| RecordRef { id, phase });
     let records = [
@@ -167,17 +174,18 @@ pub fn of_pull(pull: &Pull, now: Time) -> PullView {
         expires_at: pull.expires_at.to_string(),
         records: records.into_iter().flatten().collect(),
         reason: pull.shown_reason(now),
-        next: next(pull, now),
+        next: next(pull, rule, now),
     }
 }
 
-fn next(pull: &Pull, now: Time) -> Next {
+fn next(pull: &Pull, rule: &ConsentRule, now: Time) -> Next {
     let record = || pull.final_record.map_or(Next::NONE, Next::read_record);
     match (pull.shown_state(now), pull.shown_reason(now)) {
         (PullState::Queued | PullState::Starting | PullState::Running | PullState::Consolidating, _) => Next::WAIT,
         (PullState::Completed | PullState::Partial, _) => record(),
         (PullState::Failed, Some(FailureReason::IdentityRejected)) => Next::VERIFY_IDENTITY,
         (PullState::Failed, Some(FailureReason::RecordUnavailable)) => Next::REQUEST_RECORD,
+        (PullState::Withdrawn, _) if *rule != ConsentRule::KeptElsewhere => Next::GIVE_CONSENT,
         (PullState::Failed | PullState::Unconfirmed | PullState::Expired | PullState::Withdrawn, _) => {
             Next::OPEN_CHALLENGE
         }

@@ -25,13 +25,13 @@ async fn stored(app: &TestApp, sort_key: &str) -> Vec<Value> {
     items
 }
 
-async fn entries(app: &TestApp, what: &str) -> usize {
 /// The refusal for lack of consent, which names the notice in force.
 fn refused_with_notice(reply: &Reply) {
     refused(reply, 403, "consent_required", "give_consent");
     assert_eq!(reply.body["next"]["notice"], notice());
 }
 
+async fn entries(app: &TestApp, what: &str) -> usize {
     let items = app.scan().await;
     items.iter().filter(|item| item["what"] == what).count()
 }
@@ -44,7 +44,7 @@ async fn assert_withdrawn(app: &TestApp, nora: &Person, pull: &str) {
     app.drain().await;
     let shown = nora.read_pull(pull).await;
     assert_eq!(shown.text("/status"), "withdrawn", "{:?}", shown.body);
-    assert_eq!(shown.text("/next/action"), "open_challenge");
+    assert_eq!(shown.text("/next/action"), "give_consent");
     let challenge = stored(app, "CHALLENGE").await.remove(0);
     assert_eq!(
         (&challenge["pending"], &challenge["held"]),
@@ -251,7 +251,6 @@ async fn page_opened_during_the_withdrawal_is_not_stored() {
     app.end().await;
 }
 
-/// The page of a dropped session proves nothing, even if the person passes it after a new consent.
 /// The withdrawal comes after the check of the consent, and before the write that needs it. The refusal names the
 /// notice like a refusal of the check.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -272,6 +271,7 @@ async fn work_requested_during_the_withdrawal_is_not_stored() {
     app.end().await;
 }
 
+/// The page of a dropped session proves nothing, even if the person passes it after a new consent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn page_from_before_the_withdrawal_binds_no_identity() {
     let (_, app) = Hold::start().await;
@@ -331,7 +331,9 @@ async fn withdrawal_ends_work_if_the_app_keeps_consents() {
         assert_eq!(reply.body["ended"]["networkQueries"], 1, "{:?}", reply.body);
         app.stand_in().release_all().await;
         app.drain().await;
-        assert_eq!(nora.read_pull(&id).await.text("/status"), "withdrawn");
+        let shown = nora.read_pull(&id).await;
+        assert_eq!(shown.text("/status"), "withdrawn");
+        assert_eq!(shown.text("/next/action"), "open_challenge");
     }
     assert!(stored(&app, "RECORD#").await.is_empty());
     app.end().await;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use network_query::view as pulls;
 use record_read::view as records;
 use serde_json::Value;
+use shared::domain::consent::ConsentRule;
 use shared::domain::patient::PatientComparison;
 use shared::domain::person_root::{Grant, PersonRoot};
 use shared::domain::pull::{
@@ -65,7 +66,7 @@ fn full_pull() -> Pull {
 fn pull_is_written_as_described() {
     let document = Document::read();
     let pull = full_pull();
-    let shown = serde_json::to_value(pulls::of_pull(&pull, now())).unwrap();
+    let shown = serde_json::to_value(pulls::of_pull(&pull, &ConsentRule::KeptElsewhere, now())).unwrap();
     fits(&document, "NetworkQuery", &shown);
     let names: BTreeSet<_> = shown.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(names, document.properties("NetworkQuery"));
