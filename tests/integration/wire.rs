@@ -42,8 +42,8 @@ async fn stored_items_and_messages_keep_their_shapes() {
     app.end().await;
 }
 
-/// A challenge that waits, a pull that waits for its source, its end, and a record under an idempotency key. Returns the
-/// id of that record.
+/// A challenge that waits, a pull that waits for its source, its end, and a record under an idempotency key. Returns
+/// the id of that record.
 async fn pull_and_ask(app: &TestApp, nora: &Person, items: &mut BTreeSet<String>) -> String {
     let passed = nora.pass_challenge().await;
     collect_items(app, items).await;

@@ -1,6 +1,5 @@
 //! Takes a person's report that a record is not theirs, and quarantines their records from the record's pull on. The
-//! person needs neither a consent nor a verified identity: a person who withdrew or was proofed wrongly must be able to
-//! report.
+//! person needs neither a consent nor a verified identity, because those who withdrew must be able to report.
 
 use shared::Error;
 use shared::domain::log::Actor;

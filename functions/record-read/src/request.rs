@@ -50,7 +50,8 @@ pub struct RecordAsk {
 /// Also returns the state of the person's share, if one was taken now.
 ///
 /// # Errors
-/// Fails if the caller has not consented, is not verified, has quarantined records, has three unfinished records, or has used up their share.
+/// Fails if the caller has not consented, is not verified, has quarantined or three unfinished records, or has used up
+/// their share.
 pub async fn request(io: &impl Request, owner: &OwnerId, ask: RecordAsk) -> Result<(Record, Option<Allowance>), Error> {
     let (now, resumed, id) = (io.now(), ask.resumed, ask.id);
     let (record, allowance) = match place(io, owner, ask, now).await {

@@ -195,8 +195,8 @@ impl Timing {
         self.of(Duration::from_millis(u64::try_from(gap).unwrap_or(u64::MAX)))
     }
 
-    /// How long a quarantine may last. By then, an operator has released or deleted its records. The networks' rules ask
-    /// for a timely purge and name no number of days; 30 days leave time for Metriport's and the responder's answers.
+    /// How long a quarantine may last. By then, an operator has released or deleted its records. The networks' rules
+    /// ask for a timely purge; 30 days leave time for Metriport's and the responder's answers.
     #[must_use]
     pub fn quarantine_max(self) -> Duration {
         self.of(30 * 24 * HOUR)

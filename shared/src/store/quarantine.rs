@@ -105,8 +105,8 @@ impl Table {
 }
 
 impl Transaction<'_> {
-    /// Adds the root with the quarantine and its entry. If nothing changes, requires that the root is unchanged, so that
-    /// a release in between cannot show the record.
+    /// Adds the root with the quarantine and its entry. If nothing changes, requires that the root is unchanged, so
+    /// that a release in between cannot show the record.
     pub(super) fn put_quarantine(
         self,
         owner: &OwnerId,

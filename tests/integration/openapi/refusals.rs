@@ -120,9 +120,9 @@ fn operation_documents_the_refusals_of_its_parts() {
     }
 }
 
-/// Collects the codes that a function's sources name, as in `Code::NotFound`. If the sources call `consented`,
-/// `refuse_quarantined` or `verified` of `shared::edge`, their codes count, too. Leaves out codes that shared code
-/// answers for every function.
+/// Collects the codes that a function's sources name, as in `Code::NotFound`, and those of `consented`, `unquarantined`
+/// and `verified` in `shared::edge` if the sources call them. Leaves out codes that shared code answers for every
+/// function.
 fn codes_in_sources(folder: &Path, found: &mut BTreeSet<&'static str>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -48,13 +48,13 @@ async fn pdf_link_is_not_made_if_a_different_record_comes_first() {
     let pdf = until_form(&nora, "pdf").await;
     let minted = entries(&app, "link_minted").await.len();
     deliver_stranger(&app);
-    hold.answer_to(Operation::DownloadFile);
+    hold.call_of("record-fetch", "PutObject");
     let different = nora.ask_record(&JSON()).await;
     hold.until_held().await;
     hold.call_of("record-read", "TransactWriteItems");
     let (answer, ()) = tokio::join!(nora.record(&pdf), async {
         hold.until_held().await;
-        // The download was held first, so it goes on first.
+        // The call of `record-fetch` was held first, so it goes on first.
         hold.release();
         until_quarantined(&app).await;
         hold.release();
@@ -78,7 +78,7 @@ async fn different_record_is_stored_after_a_report_in_between() {
     let (hold, app) = Hold::start().await;
     let (nora, record) = with_pull(&app, "nora").await;
     deliver_stranger(&app);
-    hold.answer_to(Operation::DownloadFile);
+    hold.call_of("record-fetch", "PutObject");
     let different = nora.ask_record(&JSON()).await;
     hold.until_held().await;
     hold.call_of("record-fetch", "TransactWriteItems");

@@ -164,6 +164,11 @@ fn one(rng: &mut impl Rng, world: &World) -> Choice {
             if !consented && rng.random_ratio(3, 4) {
                 return Choice::Ask(person, PersonRequest::Consent);
             }
+            // A person whose records may be quarantined often tries to read one next.
+            let suspected = world.facts.suspected.contains_key(&person);
+            if suspected && rng.random_ratio(1, 2) {
+                return Choice::Ask(person, PersonRequest::ReadRecord(at));
+            }
             Choice::Ask(
                 person,
                 if pulls {

@@ -1,5 +1,5 @@
-//! Finds the bucket of a stack's records by the name that CloudFormation gives it: stack, logical id in lowercase and, in
-//! AWS, a random suffix.
+//! Finds the bucket of a stack's records by the name that CloudFormation gives it: stack, logical id and, in AWS, a
+//! random suffix, all in lowercase.
 
 use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
 use shared::aws::Aws;

@@ -1,5 +1,5 @@
-//! The operator of the sandbox releases the records that `--keep-patients` gave other Patients. Otherwise they would stay
-//! quarantined, and nobody could compare the pulled record with the given one.
+//! The operator of the sandbox releases the records that `--keep-patients` gave other Patients. Otherwise the records
+//! would stay quarantined, and no test could compare the pulled record with the given one.
 
 use sandbox_machine::Sandbox;
 use shared::aws::Aws;

@@ -85,8 +85,8 @@ mod tests {
 
     use super::*;
 
-    /// The routes of the template, from the lines of its events. Three routes are left out: the webhooks' route takes no
-    /// token, and a withdrawal of consent or a reported record would make the functions refuse most other requests.
+    /// The routes of the template, from the lines of its events. Three routes are left out: the webhooks' route takes
+    /// no token, and a withdrawal of consent or a reported record would make the functions refuse most other requests.
     fn routes_of_the_template() -> BTreeSet<String> {
         let lines: Vec<&str> = TEMPLATE.lines().map(str::trim).collect();
         let event = |pair: &[&str]| {
