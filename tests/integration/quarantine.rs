@@ -11,7 +11,7 @@ use crate::harness::{Person, TestApp, pointers, refused};
 use crate::records::transfers::{answer, hurried};
 
 const STRANGER: &str = r#"{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient","id":"p-2"}}]}"#;
-const JSON: fn() -> Value = || json!({ "conversionType": "json" });
+pub(crate) const JSON: fn() -> Value = || json!({ "conversionType": "json" });
 
 /// Lets Metriport deliver a record with another Patient next.
 pub(crate) fn deliver_stranger(app: &TestApp) {
@@ -81,6 +81,9 @@ async fn different_patient_hides_every_form_from_its_pull_on() {
         let line = list.list("/records").iter().find(|record| record["id"] == **id);
         assert_hidden(line.expect("a line"));
     }
+    let pulls = nora.app.get("/v1/network-queries").await.unwrap();
+    let actions = pulls.list("/networkQueries").iter().map(|pull| &pull["next"]["action"]);
+    assert_eq!(actions.collect::<Vec<_>>(), ["contact_support", "read_record"]);
     let shown = nora.record(&earlier).await;
     assert_eq!(shown.text("/status"), "available");
     assert!(!nora.download(&shown).await.is_empty());
@@ -149,6 +152,22 @@ async fn reported_record_is_hidden_and_a_second_report_changes_nothing() {
         ]
     );
     assert_eq!(entries(&app, "quarantined").await.len(), 2);
+    app.end().await;
+}
+
+/// The quarantine covers the further record already, but the report is an access of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn report_of_a_further_record_leaves_its_entry() {
+    let app = hurried().await;
+    let (nora, record) = with_pull(&app, "nora").await;
+    let further = until_form(&nora, "pdf").await;
+    let first = nora.report(&record, "other_person").await;
+    let second = nora.report(&further, "other_person").await;
+    assert_eq!(second.body, first.body);
+    let logged = entries(&app, "not_me").await;
+    let records: Vec<_> = logged.iter().map(|entry| entry["record"].as_str()).collect();
+    assert_eq!(records, [Some(record.as_str()), Some(&further)]);
+    assert_eq!(entries(&app, "quarantined").await.len(), 1);
     app.end().await;
 }
 
@@ -227,12 +246,15 @@ async fn report_without_a_stored_root_hides_the_record() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn overdue_quarantine_is_counted_by_reconcile() {
+async fn active_and_overdue_quarantines_are_counted_by_reconcile() {
     let app = TestApp::start().await;
     let (nora, record) = with_pull(&app, "nora").await;
+    app.reconcile().await;
+    assert!(app.metric_values("QuarantinesActive", &[]).is_empty());
     nora.report(&record, "other").await;
     app.drain().await;
     app.reconcile().await;
+    assert_eq!(app.until_metric("QuarantinesActive", &[], 1).await, [1.0]);
     assert!(app.metric_values("QuarantinesOverdue", &[]).is_empty());
     set_deadline_to_the_past(&app).await;
     app.reconcile().await;

@@ -8,7 +8,7 @@ use sandbox_machine::app::Reply;
 use sandbox_metriport::Operation;
 use serde_json::Value;
 use shared::clock;
-use shared::domain::person_root::Grant;
+use shared::domain::person_root::{Grant, PersonRoot};
 use shared::domain::pull::RecordPhase;
 use shared::domain::record::{NewRecord, OpenRecords, Record, RecordEvent, RecordQuery};
 use shared::domain::{OwnerId, PatientId, RecordId, Timing};
@@ -299,7 +299,8 @@ async fn write_over_a_changed_record_is_refused() {
     let (now, timing) = (clock::now(), Timing::default());
     let record = Record::ask(new, now, timing);
     let open = OpenRecords::default().with(&record);
-    table.create_record(&owner, &record, &open).await.expect("a new record");
+    let created = table.create_record(&owner, &record, &open, &PersonRoot::default());
+    created.await.expect("a new record");
     let over = RecordEvent::DeadlinePassed;
     let first = claim_record(&table, &owner, &record, &RecordEvent::LockBusy, (now, timing)).await;
     let second = claim_record(&table, &owner, &record, &over, (now, timing)).await;

@@ -54,8 +54,10 @@ pub async fn open(
     let (link, proofed) = verified(&slot, &identity, now, io.timing())?;
     refuse_quarantined(&root)?;
     let allowance = io.place(owner, PersonAsk::Challenge, io.now()).await?;
-    // Read after the charge, so that a withdrawal of consent before this moment prevents the call.
-    let grant = consented(&io.root(owner).await?, io.consent_rule())?;
+    // Read after the charge, so that a withdrawal of consent or a quarantine before this moment prevents the call.
+    let root = io.root(owner).await?;
+    let grant = consented(&root, io.consent_rule())?;
+    refuse_quarantined(&root)?;
     let answer = io.open_aal2_challenge(&proofed, redirect).await;
     let challenge = match apply_limits(io, Budget::Identity, answer, io.now()).await {
         Err(error) if error.rejects_identity() => {

@@ -20,7 +20,8 @@ shared::ports! {
     pub trait Report = ReadRecord + ReadRoot + ReadPull + ListPulls + ReportRecord + Clock;
 }
 
-/// Quarantines the person's records. The same report again changes nothing. A record that is still being fetched is
+/// Quarantines the person's records. The same report of the record that caused the quarantine changes nothing. A report
+/// of a further record leaves its entry, even if the quarantine stays as it is. A record that is still being fetched is
 /// hidden when it arrives.
 ///
 /// # Errors
@@ -42,19 +43,20 @@ pub async fn report(
             reasons: [reason].into(),
         };
         let now = io.now();
-        let Some(next) = root.quarantine_for(&cause, now, io.timing()) else {
+        let next = root.quarantine_for(&cause, now, io.timing());
+        if next.is_none() && root.knows_cause(id) {
             return show(&root);
-        };
+        }
         let write = QuarantineWrite {
             read: &root,
-            next: Some(&next),
+            next: next.as_ref(),
             cause: &cause,
         };
         match io.put_report(owner, &record, write, actor, now).await {
             Err(error) if tries < ATTEMPTS && error.lacks(Condition::RootAsRead) => tries += 1,
             written => {
                 written?;
-                return show(&next);
+                return show(next.as_ref().unwrap_or(&root));
             }
         }
     }

@@ -164,6 +164,7 @@ async fn write(
     let grounds = Grounds {
         patient: &patient,
         identity: &identity,
+        root: &root,
         challenge: &challenge,
         lock_until: pull.lock_until(io.timing()),
     };
@@ -191,6 +192,7 @@ fn moved(error: &StoreError) -> bool {
         Condition::ChallengeAsRead,
         Condition::PatientAsRead,
         Condition::IdentityAsRead,
+        Condition::RootAsRead,
     ];
     !error.lacks(Condition::SessionUnused) && grounds.into_iter().any(|condition| error.lacks(condition))
 }

@@ -14,11 +14,11 @@ use shared::edge::init::{Init, InitError};
 use shared::owner::OwnerKey;
 use shared::ports::{Clock, ConsentTerms};
 use shared::queue::{AdvanceQueue, SendAdvance};
-use shared::store::{AcceptPull, ListPulls, ReadChallenge, ReadPerson, ReadPull, Table};
+use shared::store::{AcceptPull, ListPulls, ReadChallenge, ReadPerson, ReadPull, ReadRoot, Table};
 
 shared::ports! {
     /// The ports that the steps use.
-    pub trait Ports = ReadPerson + ReadChallenge + ReadPull + ListPulls + AcceptPull
+    pub trait Ports = ReadPerson + ReadRoot + ReadChallenge + ReadPull + ListPulls + AcceptPull
         + SendAdvance
         + TakeShare + PlanStart
         + ConsentTerms + Clock;

@@ -4,11 +4,14 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use shared::Error;
 use shared::domain::consent::ConsentRule;
+use shared::domain::person_root::PersonRoot;
 use shared::domain::pull::{FailureReason, Pull, PullEvent, PullState, RecordPhase};
+use shared::domain::quarantine::QuarantineState;
 use shared::domain::{OwnerId, PullId, RecordId, SourceKind, SourceStatus, Time};
 use shared::edge::http::{Code, Next, Problem};
 use shared::ports::ConsentTerms;
-use shared::store::{ListPulls, ReadPull, TimelineEntry};
+use shared::store::{ListPulls, ReadPull, ReadRoot, TimelineEntry};
+use tokio::try_join;
 
 /// Maximum number of pulls that a list shows.
 const LIST_MAX: i32 = 50;
@@ -81,10 +84,15 @@ pub struct EventView {
 ///
 /// # Errors
 /// Fails if the table cannot be read.
-pub async fn list(io: &(impl ListPulls + ConsentTerms), owner: &OwnerId, now: Time) -> Result<QueryListView, Error> {
-    let (pulls, rule) = (io.pulls(owner, LIST_MAX).await?, io.consent_rule());
+pub async fn list(
+    io: &(impl ListPulls + ReadRoot + ConsentTerms),
+    owner: &OwnerId,
+    now: Time,
+) -> Result<QueryListView, Error> {
+    let (pulls, root) = try_join!(io.pulls(owner, LIST_MAX), io.root(owner))?;
+    let view = |pull| of_persons_pull(pull, &root, io.consent_rule(), now);
     Ok(QueryListView {
-        network_queries: pulls.iter().map(|pull| of_pull(pull, rule, now)).collect(),
+        network_queries: pulls.iter().map(view).collect(),
     })
 }
 
@@ -94,16 +102,14 @@ pub async fn list(io: &(impl ListPulls + ConsentTerms), owner: &OwnerId, now: Ti
 /// Fails if the pull is not found or the table cannot be read. Another person's pull gets the same 404 as an unknown
 /// one.
 pub async fn show(
-    io: &(impl ReadPull + ConsentTerms),
+    io: &(impl ReadPull + ReadRoot + ConsentTerms),
     owner: &OwnerId,
     pull: PullId,
     now: Time,
 ) -> Result<PullView, Error> {
-    let pull = io
-        .pull(owner, pull)
-        .await?
-        .ok_or_else(|| Problem::new(Code::NotFound))?;
-    Ok(of_pull(&pull, io.consent_rule(), now))
+    let (pull, root) = try_join!(io.pull(owner, pull), io.root(owner))?;
+    let pull = pull.ok_or_else(|| Problem::new(Code::NotFound))?;
+    Ok(of_persons_pull(&pull, &root, io.consent_rule(), now))
 }
 
 /// The timeline of a pull of the caller.
@@ -142,6 +148,22 @@ fn shown(event: &PullEvent) -> Value {
         fields.insert("until".to_owned(), Value::String(Time::from_millis(until).to_string()));
     }
     event
+}
+
+/// One pull of a person with this root. The next action leads to no record that is quarantined or deleted.
+#[must_use]
+pub fn of_persons_pull(pull: &Pull, root: &PersonRoot, rule: &ConsentRule, now: Time) -> PullView {
+    let view = of_pull(pull, rule, now);
+    let quarantine = root
+        .quarantine
+        .as_ref()
+        .filter(|quarantine| quarantine.covers_pull(pull));
+    let next = match (quarantine.map(|quarantine| quarantine.state), view.status) {
+        (Some(QuarantineState::Active), status) if !status.waits() => Next::CONTACT_SUPPORT,
+        (Some(QuarantineState::Purged), PullState::Completed | PullState::Partial) => Next::OPEN_CHALLENGE,
+        _ => view.next,
+    };
+    PullView { next, ..view }
 }
 
 /// One pull, in the state that a reader sees at `now`. `rule` decides what follows a withdrawal of consent.

@@ -7,7 +7,7 @@
 //!
 //! Metriport retries a webhook only on request.
 //!
-//! A quarantine has a deadline, which only an operator can keep. `reconcile` counts overdue ones for an alarm.
+//! Only an operator can end a quarantine, by its deadline. `reconcile` counts active and overdue ones for two alarms.
 
 mod quarantines;
 mod replay;
@@ -84,16 +84,16 @@ async fn tick(deps: &Deps) -> Result<Value, Error> {
 /// Returns the number of sent messages, and whether a replay was requested.
 ///
 /// # Errors
-/// Fails if overdue work cannot be sent.
+/// Fails if overdue work cannot be sent, or quarantines cannot be counted.
 pub async fn once(io: &impl Ports, metrics: &Metrics) -> Result<(usize, bool), Error> {
     let now = io.now();
     let sent = tick::tick(io, metrics, now).await?;
-    if let Err(error) = quarantines::count_overdue(io, metrics, now).await {
-        tracing::warn!(context = %error, "overdue quarantines could not be counted");
-    }
+    let counted = quarantines::count(io, metrics, now).await;
     let replayed = replay::replay(io, metrics, now).await;
     if let Err(error) = &replayed {
         tracing::warn!(context = %error, "failed webhook deliveries could not be checked");
     }
+    // Last, so that it delays nothing. The alarm on this function's errors sees a failure.
+    counted?;
     Ok((sent, replayed.unwrap_or(false)))
 }

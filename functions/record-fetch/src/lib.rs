@@ -20,14 +20,14 @@ use shared::edge::init::{Init, InitError};
 use shared::ports::Clock;
 use shared::queue::{AdvanceQueue, DeadLetterQueue, SendAdvance, SourceQueue};
 use shared::records::{Bucket, LinkClient};
-use shared::store::{ListPulls, ReadPatient, ReadPull, ReadRecord, ReadRoot, Table, WriteRecord};
+use shared::store::{ListPulls, ReadPatient, ReadPull, ReadRecord, ReadRoot, Table, WriteQuarantine, WriteRecord};
 
 pub use crate::fetch::KeepObject;
 
 shared::ports! {
     /// The ports that the steps use.
-    pub trait Ports = ReadRecord + ReadPatient + ReadRoot + WriteRecord + ReadPull + ListPulls
-        + SendAdvance + KeepObject + Clock;
+    pub trait Ports = ReadRecord + ReadPatient + ReadRoot + WriteRecord + WriteQuarantine + ReadPull
+        + ListPulls + SendAdvance + KeepObject + Clock;
 }
 
 /// The adapters and the configuration of the function.

@@ -1,4 +1,5 @@
 //! Stores a record whose Patients differ from the person, and quarantines the person's records in the same transaction.
+//! Such an object is in the bucket before that. If its record no longer takes it, the quarantine is written alone.
 
 use shared::Error;
 use shared::domain::OwnerId;
@@ -7,7 +8,8 @@ use shared::domain::record::{Record, RecordEvent, StoredObject};
 use shared::edge::read_origin;
 use shared::ports::Clock;
 use shared::store::{
-    Condition, ListPulls, QuarantineWrite, ReadPull, ReadRecord, ReadRoot, RecordWrite, StoreError, WriteRecord,
+    Condition, ListPulls, QuarantineWrite, ReadPull, ReadRecord, ReadRoot, RecordWrite, StoreError, WriteQuarantine,
+    WriteRecord,
 };
 
 /// Maximum number of attempts to write. An attempt fails if another process writes the record or the root.
@@ -15,10 +17,12 @@ const ATTEMPTS: u32 = 8;
 
 shared::ports! {
     /// Stores a different record under quarantine.
-    pub trait StoreDifferent = ReadRecord + ReadRoot + ReadPull + ListPulls + WriteRecord + Clock;
+    pub trait StoreDifferent = ReadRecord + ReadRoot + ReadPull + ListPulls + WriteRecord
+        + WriteQuarantine + Clock;
 }
 
-/// Stores the record under quarantine. Returns `None` if the record no longer exists or another transfer has begun.
+/// Stores the record under quarantine. Returns `None` if the record has ended, no longer exists, or another transfer
+/// has begun. Then only the quarantine is stored, because the object is in the bucket nevertheless.
 ///
 /// # Errors
 /// Fails if the table fails, or if another process writes first at every attempt. The record is then not available.
@@ -31,33 +35,40 @@ pub async fn store_different_record(
     let origin = read_origin(io, owner, record).await?;
     let cause = QuarantineCause::of_comparison(record.id, origin, &object.comparison);
     let event = RecordEvent::Stored(object.clone());
-    let mut record = record.clone();
+    let mut current = Some(record.clone());
     for _ in 0..ATTEMPTS {
         let (root, now) = (io.root(owner).await?, io.now());
-        let Some(change) = record.apply(&event, now, io.timing()) else {
-            return Ok(None);
-        };
+        let change = current
+            .as_ref()
+            .and_then(|current| current.apply(&event, now, io.timing()));
         let next = root.quarantine_for(&cause, now, io.timing());
         let quarantine = QuarantineWrite {
             read: &root,
             next: next.as_ref(),
             cause: &cause,
         };
-        let write = RecordWrite {
-            change: &change,
-            now,
+        let written = match &change {
             // The end of a transfer takes no lock.
-            lock_until: now,
-            quarantine: Some(quarantine),
+            Some(change) => {
+                let (lock_until, quarantine) = (now, Some(quarantine));
+                let write = RecordWrite {
+                    change,
+                    now,
+                    lock_until,
+                    quarantine,
+                };
+                io.write_record(owner, write).await
+            }
+            None => io.put_quarantine(owner, record, quarantine, now).await,
         };
-        match io.write_record(owner, write).await {
-            Err(StoreError::Conflict(_)) => match io.record(owner, record.id).await? {
-                Some(current) if current.attempts == record.attempts => record = current,
-                Some(_) | None => return Ok(None),
-            },
+        match written {
+            Err(StoreError::Conflict(_)) => {
+                let found = io.record(owner, record.id).await?;
+                current = found.filter(|found| found.attempts == record.attempts);
+            }
             written => {
                 written?;
-                return Ok(Some(change.record));
+                return Ok(change.map(|change| change.record));
             }
         }
     }

@@ -15,11 +15,11 @@ use shared::owner::OwnerKey;
 use shared::ports::{Clock, ConsentTerms, Retention};
 use shared::queue::{AdvanceQueue, SendAdvance};
 use shared::records::{Bucket, MintLink};
-use shared::store::{CreateRecord, ListRecords, NoteHour, ReadPerson, ReadRecord, Table};
+use shared::store::{CreateRecord, ListRecords, NoteHour, ReadPerson, ReadRecord, ReadRoot, Table};
 
 shared::ports! {
     /// The ports that the steps use.
-    pub trait Ports = ReadPerson + ReadRecord + ListRecords + CreateRecord + NoteHour
+    pub trait Ports = ReadPerson + ReadRoot + ReadRecord + ListRecords + CreateRecord + NoteHour
         + MintEntry + MintLink
         + TakeShare
         + SendAdvance

@@ -7,7 +7,7 @@
 
 use shared::Error;
 use shared::domain::budget::{Allowance, PersonAsk};
-use shared::domain::person_root::Grant;
+use shared::domain::person_root::{Grant, PersonRoot};
 use shared::domain::pull::RecordPhase;
 use shared::domain::record::{NewRecord, OpenRecords, Record, RecordQuery};
 use shared::domain::{OwnerId, PatientId, RecordId, Time};
@@ -16,7 +16,7 @@ use shared::edge::http::{Code, Problem};
 use shared::edge::{announce_record, consented, refuse_quarantined, verified};
 use shared::ports::{Clock, ConsentTerms};
 use shared::queue::SendAdvance;
-use shared::store::{Condition, CreateRecord, ReadPerson, ReadRecord};
+use shared::store::{Condition, CreateRecord, ReadPerson, ReadRecord, StoreError};
 use tokio::try_join;
 
 /// Maximum number of attempts to store a record. An attempt fails if another request of the person changes the list.
@@ -73,45 +73,67 @@ async fn place(
     ask: RecordAsk,
     now: Time,
 ) -> Result<(Record, Option<Allowance>), Error> {
-    let (patient, grant, mut open) = grounds(io, owner, now).await?;
+    let mut grounds = grounds(io, owner, now).await?;
     let new = NewRecord {
         id: ask.id,
         pull: None,
         phase: RecordPhase::Asked,
-        patient,
-        grant,
+        patient: grounds.patient.clone(),
+        grant: grounds.grant,
         query: ask.query,
     };
-    let record = Record::ask(new, now, io.timing());
+    let mut record = Record::ask(new, now, io.timing());
     let (mut tries, mut allowance) = (1, None);
     loop {
-        if let Some(equal) = equal(io, owner, &open, &record, now).await? {
+        if let Some(equal) = equal(io, owner, &grounds.open, &record, now).await? {
             return Ok((equal, allowance));
         }
-        let open_now = with_room(io, owner, &open, now).await?;
+        let open = with_room(io, owner, &grounds.open, now).await?.with(&record);
         // Taken after the checks, so that a refusal and an equal record take no share.
         if allowance.is_none() {
             allowance = Some(io.share(owner, PersonAsk::Record, now).await?);
         }
-        match io.create_record(owner, &record, &open_now.with(&record)).await {
-            Err(error) if tries < ATTEMPTS && error.lacks(Condition::OpenRecordsAsRead) => tries += 1,
+        match io.create_record(owner, &record, &open, &grounds.root).await {
+            Err(error) if tries < ATTEMPTS && moved(&error) => tries += 1,
             written => return Ok(written.map(|()| (record, allowance))?),
         }
-        open = io.open_records(owner).await?;
+        // Judged again, because the person may have withdrawn, or records may have been quarantined.
+        grounds = self::grounds(io, owner, now).await?;
+        (record.patient, record.grant) = (grounds.patient.clone(), grounds.grant);
     }
 }
 
-/// The patient and the grant of a verified caller, and the list of records that the caller has asked for.
+/// Whether another process wrote an item that the record depends on.
+fn moved(error: &StoreError) -> bool {
+    let grounds = [Condition::OpenRecordsAsRead, Condition::RootAsRead];
+    grounds.into_iter().any(|condition| error.lacks(condition))
+}
+
+/// What a new record of a verified caller depends on.
+struct Grounds {
+    patient: PatientId,
+    grant: Grant,
+    root: PersonRoot,
+    /// The list of records that the caller has asked for.
+    open: OpenRecords,
+}
+
 async fn grounds(
     io: &(impl ReadPerson + CreateRecord + ConsentTerms + Clock),
     owner: &OwnerId,
     now: Time,
-) -> Result<(PatientId, Grant, OpenRecords), Error> {
+) -> Result<Grounds, Error> {
     let ((slot, identity, root), open) = try_join!(io.person(owner), io.open_records(owner))?;
     let grant = consented(&root, io.consent_rule())?;
     let (link, _) = verified(&slot, &identity, now, io.timing())?;
     refuse_quarantined(&root)?;
-    Ok((link.patient.clone(), grant, open))
+    let patient = link.patient.clone();
+    Ok(Grounds {
+        patient,
+        grant,
+        root,
+        open,
+    })
 }
 
 /// The patient's unfinished record with the same form and filters, under the same grant.

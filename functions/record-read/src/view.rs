@@ -19,7 +19,7 @@ use shared::edge::http::{Code, Next, Problem};
 use shared::edge::{QuarantineView, consented, verified, view_quarantine};
 use shared::ports::{Clock, ConsentTerms, Retention};
 use shared::records::MintLink;
-use shared::store::{ListRecords, Mint, NoteHour, ReadPerson, ReadRecord, StoreError};
+use shared::store::{ListRecords, Mint, NoteHour, ReadPerson, ReadRecord, ReadRoot, StoreError};
 use tokio::try_join;
 
 /// Maximum number of records that a list shows.
@@ -82,17 +82,24 @@ pub struct RecordListView {
 /// Refuses a caller who has not consented, is not linked to a patient, or whose identity is not verified for this
 /// patient's present demographics. Also fails if the entry cannot be written.
 pub async fn list(
-    io: &(impl ListRecords + ReadPerson + NoteHour + ConsentTerms + Retention + Clock),
+    io: &(impl ListRecords + ReadPerson + ReadRoot + NoteHour + ConsentTerms + Retention + Clock),
     owner: &OwnerId,
     actor: &Actor,
     now: Time,
 ) -> Result<RecordListView, Error> {
     let (person, records) = try_join!(io.person(owner), io.records(owner, LIST_MAX))?;
     let readable = readable(io, &person, now)?;
-    io.note_hour(owner, Access::RecordsListed, actor, now).await?;
-    let (shown, (_, _, root)) = (records.iter().filter(|record| readable(record)), &person);
+    // A different record may be stored between the reads above. This root is newer than the records, so it shows the
+    // quarantine of each.
+    let noted = io.note_hour(owner, Access::RecordsListed, actor, now);
+    let ((), root) = try_join!(noted, io.root(owner))?;
+    let (_, _, before) = &person;
+    let view = |record: &Record| match before.hides(record) {
+        true => of_hidden(record, now),
+        false => view(record, &root, now),
+    };
     Ok(RecordListView {
-        records: shown.map(|record| view(record, root, now)).collect(),
+        records: records.iter().filter(|record| readable(record)).map(view).collect(),
         quarantine: root.quarantine.as_ref().map(view_quarantine),
     })
 }

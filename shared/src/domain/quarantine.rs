@@ -249,6 +249,14 @@ impl Quarantine {
         let is_of_pull = self.pull.is_some_and(|first| record.pull >= Some(first));
         is_of_pull || record.ended_at.is_none_or(|ended| ended >= self.since)
     }
+
+    /// Whether the records of a pull belong to the quarantine. A pull that was accepted after its end is a new one.
+    #[must_use]
+    pub fn covers_pull(&self, pull: &Pull) -> bool {
+        let is_later = self.pull.is_some_and(|first| pull.id >= first);
+        let is_new = self.ended_at.is_some_and(|ended| pull.created_at > ended);
+        !is_new && (is_later || pull.ended_at.is_none_or(|ended| ended >= self.since))
+    }
 }
 
 impl PersonRoot {
@@ -276,6 +284,13 @@ impl PersonRoot {
             None => Quarantine::begin(cause, now, timing),
         };
         (active != Some(&next)).then(|| self.with_quarantine(next))
+    }
+
+    /// Whether this record caused the active quarantine. Only the first cause is stored by its id.
+    #[must_use]
+    pub fn knows_cause(&self, record: RecordId) -> bool {
+        self.active_quarantine()
+            .is_some_and(|quarantine| quarantine.record == record)
     }
 
     /// Ends the active quarantine with this state. `None` if none is active.

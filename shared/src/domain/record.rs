@@ -354,6 +354,15 @@ impl Record {
         matches!(self.state, RecordState::Available | RecordState::Empty)
     }
 
+    /// Whether a transfer of the record may still run. A withdrawal ends the record, but not its transfer.
+    #[must_use]
+    pub fn may_arrive(&self, now: Time, timing: Timing) -> bool {
+        match self.state {
+            RecordState::Failed => self.ended_at.is_some_and(|ended| now < ended.plus(timing.transfer())),
+            state => !state.is_terminal(),
+        }
+    }
+
     /// Whether the record is stored and one of its Patients differs from the person.
     #[must_use]
     pub fn differs(&self) -> bool {

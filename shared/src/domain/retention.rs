@@ -6,7 +6,7 @@ pub const CORRELATION_DAYS: u16 = 90;
 /// Days for which the count of a day's calls stays.
 pub const DAY_COUNT_DAYS: u16 = 8;
 
-/// What ends an item or object.
+/// The end of an item or object.
 ///
 /// DynamoDB deletes an item up to a few days after its time to live (docs.aws.amazon.com, "Using time to live in
 /// DynamoDB"), so no code relies on the deletion.
@@ -39,7 +39,7 @@ impl EndedBy {
 pub struct ItemKind {
     /// Beginnings of partition and sort key, as in `OWNER#/RUN#`. `DATE` stands for a sort key that begins with a date.
     pub keys: &'static str,
-    /// What ends it.
+    /// Its end.
     pub ended_by: EndedBy,
 }
 
@@ -78,7 +78,7 @@ pub const ITEMS: [ItemKind; 22] = [
 pub struct ObjectKind {
     /// The bucket, as the template names it.
     pub bucket: &'static str,
-    /// What ends it.
+    /// Its end.
     pub ended_by: EndedBy,
 }
 

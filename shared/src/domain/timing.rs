@@ -96,8 +96,8 @@ impl Timing {
 
     /// How long after its end a day of the access log is sealed. An hourly entry, such as `records_listed`, has its
     /// hour's beginning as time, and a transfer, the longest work of a function, takes 15 minutes. An entry is
-    /// therefore written at most 75 minutes after its time. The rest allows for clocks that differ, and for the index of
-    /// the table, which lags.
+    /// therefore written at most 75 minutes after its time. The rest allows for clocks that differ, and for the index,
+    /// which lags.
     #[must_use]
     pub fn seal_grace(self) -> Duration {
         self.of(3 * HOUR)

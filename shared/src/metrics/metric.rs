@@ -97,6 +97,12 @@ impl Metric {
         Self::of(Name::RecordsQuarantined, 1)
     }
 
+    /// The number of persons whose records are quarantined.
+    #[must_use]
+    pub const fn quarantines_active(count: u64) -> Self {
+        Self::of(Name::QuarantinesActive, count)
+    }
+
     /// The number of quarantines whose deadline has passed.
     #[must_use]
     pub const fn quarantines_overdue(count: u64) -> Self {

@@ -73,6 +73,8 @@ names! {
     RecordsDifferent: Count,
     /// Quarantines that began or were extended.
     RecordsQuarantined: Count,
+    /// Persons whose records are quarantined; not written for zero.
+    QuarantinesActive: Count,
     /// Quarantines whose deadline has passed; not written for zero.
     QuarantinesOverdue: Count,
     /// A delivery was verified and, unless it is a ping, queued. Repeated deliveries count again.

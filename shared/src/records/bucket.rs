@@ -7,6 +7,7 @@ use std::time::Duration;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{Builder, StalledStreamProtectionConfig};
+use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
@@ -71,6 +72,8 @@ port! {
 
 /// Deletes records. No function has this port.
 pub trait DeleteObject {
+    /// Whether there is an object. Without the permission to list the bucket, S3 refuses the call if there is none.
+    fn has_object(&self, key: &str) -> impl Future<Output = Result<bool, RecordsError>> + Send;
     /// Deletes an object. Succeeds if there is none.
     fn delete_object(&self, key: &str) -> impl Future<Output = Result<(), RecordsError>> + Send;
 }
@@ -226,6 +229,15 @@ impl MintLink for Bucket {
 }
 
 impl DeleteObject for Bucket {
+    async fn has_object(&self, key: &str) -> Result<bool, RecordsError> {
+        let call = self.client.head_object().bucket(&self.name).key(key);
+        match call.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(HeadObjectError::is_not_found) => Ok(false),
+            Err(error) => Err(bucket_error!(error)),
+        }
+    }
+
     async fn delete_object(&self, key: &str) -> Result<(), RecordsError> {
         let call = self.client.delete_object().bucket(&self.name).key(key);
         call.send().await.map_err(|error| bucket_error!(error))?;

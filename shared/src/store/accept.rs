@@ -9,6 +9,7 @@ use crate::domain::challenge::{ChallengeSlot, Held};
 use crate::domain::identity::Identity;
 use crate::domain::log::{Access, Actor, LogEntry};
 use crate::domain::patient::PatientSlot;
+use crate::domain::person_root::PersonRoot;
 use crate::domain::pull::{Pull, PullEvent};
 use crate::domain::{Aal2SessionHash, OwnerId, PatientId, Time};
 use crate::metrics::Metric;
@@ -29,6 +30,8 @@ pub struct Grounds<'a> {
     pub patient: &'a PatientSlot,
     /// The identity.
     pub identity: &'a Identity,
+    /// The root, with the consent and without an active quarantine.
+    pub root: &'a PersonRoot,
     /// The challenge.
     pub challenge: &'a ChallengeSlot,
     /// The deadline of the patient's lock. It counts only if the pull never releases the lock.
@@ -43,8 +46,8 @@ port! {
         /// The deadline of the pull lock on the patient, if a pull holds one.
         async fn locked_until(&self, patient: &PatientId) -> Result<Option<Time>>;
         /// Uses up the challenge and the session, locks the patient, writes the pull with its first timeline entry, and
-        /// logs the access, in one transaction. Patient, identity and challenge must not have changed since they were
-        /// read, and the pull's grant must hold.
+        /// logs the access, in one transaction. Patient, identity, root and challenge must not have changed since they
+        /// were read, so the pull's grant holds and no quarantine has begun.
         async fn accept_pull(
             &self,
             owner: &OwnerId,
@@ -112,7 +115,7 @@ impl AcceptPull for Table {
             .put_pull(owner, pull, 0)?
             .put_entry(owner, pull, None::<&PullEvent>, None, pull.created_at)?
             .put_log(owner, &entry)?
-            .check_grant(owner, pull.grant)?
+            .check_root(owner, grounds.root)?
             .check(Condition::PatientAsRead, keys::patient(owner), grounds.patient.version)?
             .check(
                 Condition::IdentityAsRead,

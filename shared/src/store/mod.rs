@@ -44,7 +44,7 @@ pub use person::{
 };
 pub use pulls::{ListPulls, PullWrite, ReadPull, TimelineEntry, WritePull, WritePullOnce};
 pub use purge::{EndQuarantine, NoteAccess, ReadQuarantines};
-pub use quarantine::{CountQuarantines, QuarantineWrite, ReportRecord};
+pub use quarantine::{CountQuarantines, QuarantineWrite, ReportRecord, WriteQuarantine};
 pub use records::{
     CreateRecord, ListRecords, ReadRecord, RecordWrite, WriteRecord, WriteRecordOnce, claim_record, settle_record,
 };

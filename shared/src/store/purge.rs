@@ -2,10 +2,12 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
+use super::pulls::PullWrite;
 use super::table::{Item, refused, text};
 use super::{Condition, Result, StoreError, Table, keys};
 use crate::domain::log::{Access, Actor, LogEntry};
 use crate::domain::person_root::PersonRoot;
+use crate::domain::pull::Pull;
 use crate::domain::record::Record;
 use crate::domain::{OwnerId, Time};
 use crate::ports::port;
@@ -16,6 +18,8 @@ port! {
         /// The persons with an active quarantine, the earliest deadline first. The index is read eventually consistent,
         /// so a quarantine of the last seconds can be missing.
         async fn quarantined_persons(&self) -> Result<Vec<OwnerId>>;
+        /// All pulls of a person, newest first.
+        async fn all_pulls(&self, owner: &OwnerId) -> Result<Vec<Pull>>;
         /// All records of a person, newest first.
         async fn all_records(&self, owner: &OwnerId) -> Result<Vec<Record>>;
     }
@@ -49,6 +53,9 @@ port! {
             result: &str,
             now: Time,
         ) -> Result<()>;
+        /// Stores the end of a pull over its previous version, with its entries. Fails if the pull has changed since it
+        /// was read ([`Condition::PullAsRead`]).
+        async fn end_pull(&self, owner: &OwnerId, write: PullWrite<'_>, actor: &Actor) -> Result<()>;
         /// Deletes the item of a record. Fails if the record has changed since it was read
         /// ([`Condition::RecordAsRead`]).
         async fn delete_record(&self, owner: &OwnerId, record: &Record) -> Result<()>;
@@ -70,6 +77,10 @@ impl ReadQuarantines for Table {
             .iter()
             .map(read_person)
             .collect()
+    }
+
+    async fn all_pulls(&self, owner: &OwnerId) -> Result<Vec<Pull>> {
+        self.list_all(keys::owner_partition(owner), keys::PULL, "run").await
     }
 
     async fn all_records(&self, owner: &OwnerId) -> Result<Vec<Record>> {
@@ -119,6 +130,10 @@ impl EndQuarantine for Table {
             .put_log(owner, &entry)?
             .commit()
             .await
+    }
+
+    async fn end_pull(&self, owner: &OwnerId, write: PullWrite<'_>, actor: &Actor) -> Result<()> {
+        self.transaction().put_change(owner, write, actor)?.commit().await
     }
 
     async fn delete_record(&self, owner: &OwnerId, record: &Record) -> Result<()> {

@@ -27,8 +27,9 @@ pub struct QuarantineWrite<'a> {
 port! {
     /// Quarantines a person's records because the person reports one.
     pub trait ReportRecord via HasStore {
-        /// Stores the root with the quarantine over the previous version, and logs the report and the quarantine. Fails
-        /// if the root has changed since it was read ([`Condition::RootAsRead`]).
+        /// Stores the root with the quarantine over the previous version, and logs the report and the quarantine. If
+        /// the quarantine has the cause already, only logs the report. Fails if the root has changed since it was read
+        /// ([`Condition::RootAsRead`]).
         async fn put_report(
             &self,
             owner: &OwnerId,
@@ -41,8 +42,25 @@ port! {
 }
 
 port! {
-    /// Counts quarantines whose deadline has passed.
+    /// Quarantines a person's records.
+    pub trait WriteQuarantine via HasStore {
+        /// Stores the root with the quarantine over the previous version, and its entry about the record. The record
+        /// itself is not written. Fails if the root has changed since it was read ([`Condition::RootAsRead`]).
+        async fn put_quarantine(
+            &self,
+            owner: &OwnerId,
+            record: &Record,
+            write: QuarantineWrite<'_>,
+            now: Time,
+        ) -> Result<()>;
+    }
+}
+
+port! {
+    /// Counts active quarantines, and those whose deadline has passed.
     pub trait CountQuarantines via HasStore {
+        /// The number of active quarantines. The index is read eventually consistent.
+        async fn active_quarantines(&self) -> Result<u64>;
         /// The number of active quarantines that an operator should have ended before this time.
         async fn count_overdue_quarantines(&self, before: Time) -> Result<u64>;
     }
@@ -71,22 +89,45 @@ impl ReportRecord for Table {
     }
 }
 
+impl WriteQuarantine for Table {
+    async fn put_quarantine(
+        &self,
+        owner: &OwnerId,
+        record: &Record,
+        write: QuarantineWrite<'_>,
+        now: Time,
+    ) -> Result<()> {
+        let transaction = self.transaction().put_quarantine(owner, record, write, now)?;
+        transaction.commit().await?;
+        self.count_quarantine(Some(write));
+        Ok(())
+    }
+}
+
 impl CountQuarantines for Table {
+    async fn active_quarantines(&self) -> Result<u64> {
+        self.count_quarantines(Time::from_millis(i64::MAX)).await
+    }
+
     async fn count_overdue_quarantines(&self, before: Time) -> Result<u64> {
+        self.count_quarantines(before).await
+    }
+}
+
+impl Table {
+    async fn count_quarantines(&self, due_before: Time) -> Result<u64> {
         let call = self.client.query().table_name(&self.name).index_name("due");
         let answer = call
             .key_condition_expression("dueShard = :shard AND dueAt < :before")
             .expression_attribute_values(":shard", text(keys::DUE_QUARANTINES))
-            .expression_attribute_values(":before", number(before.millis()))
+            .expression_attribute_values(":before", number(due_before.millis()))
             .select(Select::Count)
             .send()
             .await
             .map_err(|error| refused(&error))?;
         Ok(u64::try_from(answer.count).unwrap_or_default())
     }
-}
 
-impl Table {
     /// Counted only after the commit, because a refused write quarantined nothing.
     pub(super) fn count_quarantine(&self, write: Option<QuarantineWrite<'_>>) {
         if write.is_some_and(|write| write.next.is_some()) {

@@ -7,6 +7,7 @@ use super::table::Page;
 use super::transaction::{Replaces, Transaction};
 use super::{Condition, Result, StoreError, Table, keys};
 use crate::domain::log::{Actor, LogEntry};
+use crate::domain::person_root::PersonRoot;
 use crate::domain::record::{OpenRecords, Record, RecordChange, RecordEvent};
 use crate::domain::{OwnerId, RecordId, Time, Timing};
 use crate::message::Subject;
@@ -35,8 +36,14 @@ port! {
         /// The list of unfinished records that the person asked for. It may still name some that have ended.
         async fn open_records(&self, owner: &OwnerId) -> Result<OpenRecords>;
         /// Stores a new record together with `open`, the list that names it. Fails if the stored list has changed since
-        /// it was read ([`Condition::OpenRecordsAsRead`]), or if the record's grant has ended.
-        async fn create_record(&self, owner: &OwnerId, record: &Record, open: &OpenRecords) -> Result<()>;
+        /// it was read ([`Condition::OpenRecordsAsRead`]), or if the person's root has ([`Condition::RootAsRead`]).
+        async fn create_record(
+            &self,
+            owner: &OwnerId,
+            record: &Record,
+            open: &OpenRecords,
+            root: &PersonRoot,
+        ) -> Result<()>;
     }
 }
 
@@ -99,11 +106,17 @@ impl CreateRecord for Table {
         Ok(open.unwrap_or_default())
     }
 
-    async fn create_record(&self, owner: &OwnerId, record: &Record, open: &OpenRecords) -> Result<()> {
+    async fn create_record(
+        &self,
+        owner: &OwnerId,
+        record: &Record,
+        open: &OpenRecords,
+        root: &PersonRoot,
+    ) -> Result<()> {
         let read = Replaces::Version(open.version.saturating_sub(1));
         put_record(self.transaction(), owner, record, 0)?
             .put(Condition::OpenRecordsAsRead, &read, keys::open_records(owner), open, [])?
-            .check_grant(owner, record.grant)?
+            .check_root(owner, root)?
             .commit()
             .await
     }

@@ -56,6 +56,11 @@ fn due_purge(root: &PersonRoot) -> Vec<(&'static str, AttributeValue)> {
 }
 
 impl Transaction<'_> {
+    /// Requires that the root is unchanged: neither a withdrawal nor a quarantine came in between.
+    pub(super) fn check_root(self, owner: &OwnerId, root: &PersonRoot) -> Result<Self> {
+        self.check(Condition::RootAsRead, keys::root(owner), root.version)
+    }
+
     /// Puts the root over its previous version.
     pub(super) fn put_root(self, owner: &OwnerId, root: &PersonRoot) -> Result<Self> {
         let replaces = Replaces::Version(root.version.saturating_sub(1));

@@ -30,6 +30,7 @@ fn every() -> Vec<Metric> {
         Metric::record_bytes(u64::MAX),
         Metric::record_different(),
         Metric::records_quarantined(),
+        Metric::quarantines_active(2),
         Metric::quarantines_overdue(1),
         Metric::webhook_accepted(EventKind::Consolidated),
         Metric::webhook_unbelieved(SignatureError::Mismatch),

@@ -10,7 +10,7 @@ use shared::domain::challenge::{ChallengeSlot, Held};
 use shared::domain::identity::Identity;
 use shared::domain::log::Actor;
 use shared::domain::patient::PatientSlot;
-use shared::domain::person_root::Grant;
+use shared::domain::person_root::{Grant, PersonRoot};
 use shared::domain::pull::{NewPull, Pull, PullEvent, RecordPhase};
 use shared::domain::record::{NewRecord, OpenRecords, Record, RecordEvent, RecordQuery};
 use shared::domain::{
@@ -113,6 +113,7 @@ impl Acceptance {
         let grounds = Grounds {
             patient: &patient,
             identity: &identity,
+            root: &PersonRoot::default(),
             challenge: &ChallengeSlot::default(),
             lock_until: self.pull.lock_until(Timing::default()),
         };
@@ -173,7 +174,8 @@ async fn record_ending_twice_at_once_is_counted_once() {
     };
     let record = Record::ask(record, clock::now(), timing);
     let open = OpenRecords::default().with(&record);
-    let created = counted.table.create_record(&owner, &record, &open).await;
+    let root = PersonRoot::default();
+    let created = counted.table.create_record(&owner, &record, &open, &root).await;
     created.expect("a write");
     let moment = (record.expires_at, timing);
     let end = || claim_record(&counted.table, &owner, &record, &RecordEvent::DeadlinePassed, moment);

@@ -165,7 +165,8 @@ const _: fn(&PullEvent) = |event| match event {
     | PullEvent::DeadlinePassed
     | PullEvent::RecordAwaited { .. }
     | PullEvent::RecordEnded { .. }
-    | PullEvent::ConsentWithdrawn => (),
+    | PullEvent::ConsentWithdrawn
+    | PullEvent::RecordsPurged => (),
 };
 
 fn events() -> Vec<PullEvent> {
@@ -207,6 +208,7 @@ fn events() -> Vec<PullEvent> {
         PullEvent::RecordAwaited { until },
         PullEvent::RecordEnded { available: true },
         PullEvent::ConsentWithdrawn,
+        PullEvent::RecordsPurged,
     ]
 }
 

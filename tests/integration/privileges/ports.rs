@@ -13,7 +13,7 @@ type PortAction = (String, String);
 const API_KEY: &str = "GetSecretValue MetriportApiKeySecret";
 
 /// The actions of each port, written as `Action kind kind, Action kind`.
-const PORTS: [(&str, &str); 65] = [
+const PORTS: [(&str, &str); 66] = [
     ("ReadPatient", "GetItem OWNER"),
     (
         "WritePatient",
@@ -60,7 +60,8 @@ const PORTS: [(&str, &str); 65] = [
         "WriteRecordOnce",
         "PutItem OWNER REQUEST PATIENT MESSAGE LOG, DeleteItem PATIENT",
     ),
-    ("ReportRecord", "PutItem OWNER LOG"),
+    ("ReportRecord", "PutItem OWNER LOG, ConditionCheckItem OWNER"),
+    ("WriteQuarantine", "PutItem OWNER LOG, ConditionCheckItem OWNER"),
     ("CountQuarantines", "Query DUE"),
     ("NoteHour", "PutItem LOG"),
     ("ReadLog", "Query LOG"),

@@ -1,8 +1,9 @@
 //! A report or a different record that comes while a transfer, a link or another write is in progress.
 
+use sandbox_machine::sandbox::AAL2_RETURN;
 use sandbox_metriport::Operation;
 
-use super::{JSON, assert_hidden, deliver_stranger, entries, until_form, with_pull};
+use super::{JSON, assert_hidden, assert_refused, deliver_stranger, entries, until_form, with_pull};
 use crate::consent::withdrawal::hold::Hold;
 use crate::harness::{Person, TestApp, until};
 
@@ -89,6 +90,89 @@ async fn different_record_is_stored_after_a_report_in_between() {
     assert_hidden(&nora.until_record(&different).await.body);
     assert_eq!(reasons(&nora).await, ["different_patient_id", "mixed_persons"]);
     assert_eq!(entries(&app, "quarantined").await.len(), 2);
+    app.end().await;
+}
+
+/// The list reads the root, then a different record is stored, then it reads the records.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn list_hides_a_record_that_is_stored_between_its_reads() {
+    let (hold, app) = Hold::start().await;
+    let (nora, _) = with_pull(&app, "nora").await;
+    deliver_stranger(&app);
+    hold.answer_to(Operation::DownloadFile);
+    let different = nora.ask_record(&JSON()).await;
+    hold.until_held().await;
+    // The read of the person and that of the records run at the same time. The one that comes second is held.
+    hold.second_call_of("record-read", "Query");
+    let (list, ()) = tokio::join!(nora.records(), async {
+        hold.until_held().await;
+        // The download was held first, so it goes on first.
+        hold.release();
+        until_quarantined(&app).await;
+        hold.release();
+    });
+    let line = list.list("/records").iter().find(|record| record["id"] == *different);
+    let line = line.expect("a line");
+    // If the records were read first, the record is still being fetched.
+    if line["status"] != "fetching" {
+        assert_hidden(line);
+    }
+    assert_eq!(list.text("/quarantine/status"), "quarantined");
+    app.end().await;
+}
+
+/// The report comes after the checks of the gate, and before the write or call that the gate guards.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_begins_if_a_report_comes_after_the_gate() {
+    let (hold, app) = Hold::start().await;
+    for (function, operation) in [
+        ("aal2-challenge", "UpdateItem"),
+        ("network-query", "TransactWriteItems"),
+        ("record-read", "TransactWriteItems"),
+    ] {
+        let (nora, record) = with_pull(&app, function).await;
+        let passed = nora.pass_challenge().await;
+        let challenges = app.upstream(Operation::CreateChallenge);
+        hold.call_of(function, operation);
+        let ask = async {
+            match function {
+                "aal2-challenge" => nora.app.open_challenge(AAL2_RETURN).await,
+                "network-query" => nora.app.start_query(&passed.ask()).await,
+                _ => nora.app.ask_record(&JSON()).await,
+            }
+        };
+        let (answer, ()) = tokio::join!(ask, async {
+            hold.until_held().await;
+            nora.report(&record, "other_person").await;
+            hold.release();
+        });
+        assert_refused(&answer.unwrap());
+        assert_eq!(app.upstream(Operation::CreateChallenge), challenges);
+        assert_eq!(nora.records().await.list("/records").len(), 1);
+        let pulls = nora.app.get("/v1/network-queries").await.unwrap();
+        assert_eq!(pulls.list("/networkQueries").len(), 1);
+    }
+    app.end().await;
+}
+
+/// The withdrawal ends the record, but the other person's object is in the bucket.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn different_record_is_quarantined_after_a_withdrawal_in_between() {
+    let (hold, app) = Hold::start().await;
+    let (nora, _) = with_pull(&app, "nora").await;
+    let stored = app.objects().await.len();
+    deliver_stranger(&app);
+    hold.answer_to(Operation::DownloadFile);
+    let different = nora.ask_record(&JSON()).await;
+    hold.withdraw_meanwhile(&nora).await;
+    until_quarantined(&app).await;
+    app.drain().await;
+    assert_eq!(app.objects().await.len(), stored + 1);
+    let logged = entries(&app, "quarantined").await;
+    assert_eq!((logged.len(), &logged[0]["record"]), (1, &different.clone().into()));
+    nora.give_consent().await;
+    assert_eq!(nora.records().await.text("/quarantine/status"), "quarantined");
+    assert_eq!(nora.record(&different).await.text("/status"), "failed");
     app.end().await;
 }
 

@@ -8,10 +8,10 @@ mod purge;
 use clap::{Args, Subcommand};
 use shared::clock;
 use shared::config::Env;
-use shared::domain::OwnerId;
 use shared::domain::log::{Access, Actor};
 use shared::domain::person_root::PersonRoot;
 use shared::domain::quarantine::{Quarantine, QuarantineState, ReleaseReason};
+use shared::domain::{OwnerId, Timing};
 use shared::store::{Condition, EndQuarantine, NoteAccess, NoteCommand, ReadQuarantines, ReadRoot, StoreError, Table};
 
 use super::operator::LogArgs;
@@ -72,6 +72,9 @@ pub struct ReleaseArgs {
     /// Why: person_confirmed, same_person, responder_confirmed or reported_by_mistake.
     #[arg(long, value_name = "REASON", value_parser = release_reason)]
     reason: ReleaseReason,
+    /// The version that `show` printed.
+    #[arg(long, value_name = "N")]
+    version: u64,
 }
 
 fn parse_owner(text: &str) -> Result<OwnerId, String> {
@@ -88,6 +91,7 @@ struct OperatorTable {
     env: Env,
     table: Table,
     actor: Actor,
+    timing: Timing,
 }
 
 impl StackArgs {
@@ -99,6 +103,7 @@ impl StackArgs {
             actor: Actor::Operator {
                 arn: operator::arn(&env).await?,
             },
+            timing: self.log.timing(),
             env,
         })
     }
@@ -149,9 +154,20 @@ async fn list(args: &StackArgs) -> Result<(), String> {
     Ok(())
 }
 
+/// Fails if the root has changed since the operator saw it. It may have causes that the operator does not know.
+fn check_version(root: &PersonRoot, seen: u64) -> Result<(), String> {
+    match root.version == seen {
+        true => Ok(()),
+        false => Err(format!(
+            "the quarantine or the consent changed after version {seen}: run `show` again"
+        )),
+    }
+}
+
 async fn release(args: &ReleaseArgs) -> Result<(), String> {
     let (operator, owner) = (args.of.at.open().await?, &args.of.owner);
     let (root, _) = operator.read_active(owner).await?;
+    check_version(&root, args.version)?;
     let now = clock::now();
     let next = root.end_quarantine(QuarantineState::Released, now);
     let next = next.ok_or("this person has no active quarantine")?;
@@ -181,6 +197,7 @@ fn render_line(owner: &OwnerId, quarantine: &Quarantine) -> String {
 fn explain(error: StoreError) -> String {
     let conditions = [
         (Condition::RootAsRead, "the quarantine changed during the command"),
+        (Condition::PullAsRead, "a pull changed during the command"),
         (Condition::RecordAsRead, "a record changed during the command"),
     ];
     let lacking = conditions.iter().find(|(condition, _)| error.lacks(*condition));
@@ -201,6 +218,18 @@ mod tests {
         }
         for other in ["", "Nora is the same person", "same-person", "purged"] {
             assert!(release_reason(other).is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn only_the_version_that_was_seen_is_ended() {
+        let root = PersonRoot {
+            version: 3,
+            ..PersonRoot::default()
+        };
+        assert_eq!(check_version(&root, 3), Ok(()));
+        for other in [0, 2, 4] {
+            assert!(check_version(&root, other).is_err_and(|reason| reason.contains("`show` again")));
         }
     }
 

@@ -111,6 +111,8 @@ impl Draft {
             (Queued | Starting | Running | Consolidating | Expired, PullEvent::ConsentWithdrawn) => {
                 self.end(Withdrawn, None);
             }
+            // Final from now on: a late report would make a record of the data that the operator deleted.
+            (Expired, PullEvent::RecordsPurged) => self.end(PullState::Failed, Some(FailureReason::SourcesSilent)),
             // The event came out of order.
             _ => {}
         }

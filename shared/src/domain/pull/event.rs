@@ -70,6 +70,8 @@ pub enum PullEvent {
     },
     /// The person withdrew their consent. The withdrawal itself removes the AAL2 session.
     ConsentWithdrawn,
+    /// An operator deleted the records that were quarantined. Only an expired pull changes.
+    RecordsPurged,
 }
 
 /// Why a start is tried again.

@@ -465,7 +465,24 @@ fn any_event() -> impl Strategy<Value = PullEvent> {
         Just(PullEvent::RecordAwaited { until: T0 }),
         any::<bool>().prop_map(|available| PullEvent::RecordEnded { available }),
         Just(PullEvent::ConsentWithdrawn),
+        Just(PullEvent::RecordsPurged),
     ]
+}
+
+/// A webhook that comes after the purge must not bring the deleted data back.
+#[test]
+fn expired_pull_makes_no_record_after_a_purge() {
+    let running = started(&accepted(&[SourceKind::Lab]));
+    assert!(apply(&running, &PullEvent::RecordsPurged, spare(1)).is_none());
+    let expired = after(&running, PullEvent::DeadlinePassed);
+    assert_eq!(expired.state, PullState::Expired);
+    let late = reported(SourceKind::Lab, SourceOutcome::Completed);
+    assert!(apply(&expired, &late, spare(1)).unwrap().record.is_some());
+    let purged = after(&expired, PullEvent::RecordsPurged);
+    let end = (purged.state, purged.reason);
+    assert_eq!(end, (PullState::Failed, Some(FailureReason::SourcesSilent)));
+    let change = apply(&purged, &late, spare(1)).unwrap();
+    assert_eq!((change.pull.state, change.record), (PullState::Failed, None));
 }
 
 #[test]

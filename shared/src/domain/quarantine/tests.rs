@@ -76,6 +76,28 @@ fn quarantine_hides_each_record_from_its_pull_on() {
 }
 
 #[test]
+fn quarantine_covers_each_pull_from_its_own_to_its_end() {
+    let reported = cause(origin(2, 200), QuarantineReason::OtherPerson);
+    let root = PersonRoot::default();
+    let root = root.quarantine_for(&reported, at(300), TIMING()).unwrap();
+    let purged = root.end_quarantine(QuarantineState::Purged, at(500)).unwrap();
+    let (active, purged) = (root.quarantine.unwrap(), purged.quarantine.unwrap());
+    for (pull, covered) in [
+        (pull(1, 100, Some(150)), false),
+        (pull(1, 100, Some(200)), true),
+        (pull(1, 100, None), true),
+        (pull(2, 200, Some(250)), true),
+        (pull(3, 400, Some(450)), true),
+    ] {
+        assert_eq!(
+            (active.covers_pull(&pull), purged.covers_pull(&pull)),
+            (covered, covered)
+        );
+    }
+    assert!(!purged.covers_pull(&pull(4, 501, None)));
+}
+
+#[test]
 fn same_cause_again_changes_nothing_and_keeps_the_deadline() {
     let first = cause(origin(2, 200), QuarantineReason::DifferentName);
     let root = PersonRoot::default().quarantine_for(&first, at(300), TIMING()).unwrap();

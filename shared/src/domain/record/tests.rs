@@ -485,3 +485,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn withdrawn_record_may_arrive_until_its_transfer_has_ended() {
+    let (timing, ended) = (Timing::default(), Time::from_millis(5_000));
+    let record = |state| Record {
+        state,
+        ended_at: Some(ended),
+        ..make_record()
+    };
+    let last = ended.plus(timing.transfer());
+    let before = Time::from_millis(last.millis() - 1);
+    let withdrawn = record(RecordState::Failed);
+    assert!(withdrawn.may_arrive(before, timing) && !withdrawn.may_arrive(last, timing));
+    assert!(!record(RecordState::Available).may_arrive(ended, timing));
+    assert!(record(RecordState::Fetching).may_arrive(last, timing));
+}

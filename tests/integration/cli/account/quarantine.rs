@@ -1,5 +1,7 @@
 //! `ias account quarantine`: an operator lists, shows, releases and purges quarantined records.
 
+mod purge;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
@@ -21,6 +23,13 @@ async fn owner(app: &TestApp) -> String {
 
 fn command<'c>(verb: &'c str, owner: &'c str, more: &[&'c str]) -> Vec<&'c str> {
     [&["account", "quarantine", verb, "--owner", owner][..], more].concat()
+}
+
+/// The version that `show` prints.
+async fn version(operator: &Operator, owner: &str) -> String {
+    let shown = operator.types(&command("show", owner, &[])).await.well(&[]);
+    let found = shown.lines().find_map(|line| line.strip_prefix("version="));
+    found.expect("a version").to_owned()
 }
 
 /// A person with an earlier pull and a reported one: their records.
@@ -66,12 +75,15 @@ async fn released_record_is_shown_again_with_the_reason_in_the_log() {
     let app = hurried().await;
     let (nora, _, reported) = with_reported(&app).await;
     let (operator, owner) = (Operator::of(&app), owner(&app).await);
+    let version = version(&operator, &owner).await;
     for reason in [&[][..], &["--reason", "Nora is the same person"], &["--reason", ""]] {
-        let ended = operator.types(&command("release", &owner, reason)).await;
+        let reason = [reason, &["--version", &version]].concat();
+        let ended = operator.types(&command("release", &owner, &reason)).await;
         assert_eq!(ended.code, Some(2), "{}", ended.output);
     }
     assert_hidden(&nora.record(&reported).await.body);
-    let release = command("release", &owner, &["--reason", "reported_by_mistake"]);
+    let reason = ["--reason", "reported_by_mistake", "--version", &version];
+    let release = command("release", &owner, &reason);
     operator.types(&release).await.well(&["released owner=v1."]);
     assert_eq!(nora.record(&reported).await.text("/status"), "available");
     let list = nora.records().await;
@@ -114,9 +126,14 @@ async fn purged_records_leave_neither_object_nor_item() {
         &format!("record={pdf}"),
         "Nothing was deleted",
     ]);
-    assert_eq!(app.table().await, before);
+    let shown = entries(&app, "quarantine_shown").await;
+    assert_eq!((shown.len(), operators(&shown)), (1, BTreeSet::from([ARN])));
+    let mut after = app.table().await;
+    after.retain(|item| item["what"] != "quarantine_shown");
+    assert_eq!(after, before);
     assert_eq!(app.objects().await.len(), 3);
-    let purge = command("purge", &owner, &["--confirm"]);
+    let version = version(&operator, &owner).await;
+    let purge = command("purge", &owner, &["--confirm", "--version", &version]);
     operator.types(&purge).await.well(&["purged owner=v1.", "records=2"]);
 
     let left = app.objects().await;
@@ -129,6 +146,9 @@ async fn purged_records_leave_neither_object_nor_item() {
         refused(&nora.record(gone).await, 404, "not_found", "none");
     }
     assert_eq!(nora.records().await.text("/quarantine/status"), "purged");
+    let pulls = nora.app.get("/v1/network-queries").await.unwrap();
+    let actions = pulls.list("/networkQueries").iter().map(|pull| &pull["next"]["action"]);
+    assert_eq!(actions.collect::<Vec<_>>(), ["open_challenge", "read_record"]);
     let logged = entries(&app, "quarantine_purged").await;
     assert_eq!((logged.len(), operators(&logged)), (1, BTreeSet::from([ARN])));
     operator
@@ -156,7 +176,8 @@ async fn records_of_an_open_pull_are_not_purged() {
     .await;
     nora.report(&record, "other").await;
     let (operator, owner) = (Operator::of(&app), owner(&app).await);
-    let purge = command("purge", &owner, &["--confirm"]);
+    let version = version(&operator, &owner).await;
+    let purge = command("purge", &owner, &["--confirm", "--version", &version]);
     let reason = format!("the pull {pull} is open");
     operator.types(&purge).await.badly(&[&reason]);
     assert!(entries(&app, "quarantine_purged").await.is_empty());
@@ -165,6 +186,29 @@ async fn records_of_an_open_pull_are_not_purged() {
     app.drain().await;
     operator.types(&purge).await.well(&["purged owner=v1."]);
     assert!(app.objects().await.is_empty());
+    app.end().await;
+}
+
+/// A report that comes after `show` has a cause that the operator has not seen.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn quarantine_that_changed_after_show_is_not_ended() {
+    let app = hurried().await;
+    let (nora, earlier, reported) = with_reported(&app).await;
+    let (operator, owner) = (Operator::of(&app), owner(&app).await);
+    let seen = version(&operator, &owner).await;
+    nora.report(&earlier, "other_person").await;
+    let reason = ["--reason", "reported_by_mistake", "--version", &seen];
+    let release = command("release", &owner, &reason);
+    let purge = command("purge", &owner, &["--confirm", "--version", &seen]);
+    for ended in [&release, &purge] {
+        operator.types(ended).await.badly(&["run `show` again"]);
+    }
+    for id in [&earlier, &reported] {
+        assert_hidden(&nora.record(id).await.body);
+    }
+    let unseen = command("purge", &owner, &["--confirm"]);
+    assert_eq!(operator.types(&unseen).await.code, Some(2));
+    assert_eq!(app.objects().await.len(), 2);
     app.end().await;
 }
 

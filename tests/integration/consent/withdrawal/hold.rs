@@ -13,8 +13,8 @@ use crate::harness::{BOUND, Person, TestApp};
 enum Call {
     /// The answer of Metriport to this operation. The operation has had its effect.
     Answer(Operation),
-    /// An operation of AWS that this function calls, before it has an effect.
-    Aws(&'static str, &'static str),
+    /// An operation of AWS that this function calls, before it has an effect, after this number of other such calls.
+    Aws(&'static str, &'static str, u32),
 }
 
 /// Holds the next call that the test names.
@@ -44,7 +44,12 @@ impl Hold {
 
     /// Holds the function's next call of this operation of AWS.
     pub(crate) fn call_of(&self, function: &'static str, operation: &'static str) {
-        *self.next.lock().unwrap() = Some(Call::Aws(function, operation));
+        *self.next.lock().unwrap() = Some(Call::Aws(function, operation, 0));
+    }
+
+    /// Holds the function's second next call of this operation of AWS.
+    pub(crate) fn second_call_of(&self, function: &'static str, operation: &'static str) {
+        *self.next.lock().unwrap() = Some(Call::Aws(function, operation, 1));
     }
 
     /// Waits until the call is held.
@@ -65,7 +70,7 @@ impl Hold {
         self.release();
     }
 
-    async fn pass(&self, is_next: impl Fn(&Call) -> bool) {
+    async fn pass(&self, is_next: impl Fn(&mut Call) -> bool) {
         let is_held = self.next.lock().unwrap().take_if(|call| is_next(call)).is_some();
         if is_held {
             self.came.notify_one();
@@ -86,9 +91,13 @@ impl sandbox_metriport::Interceptor for Hold {
 #[async_trait::async_trait]
 impl sandbox_aws::Interceptor for Hold {
     async fn before(&self, call: &sandbox_aws::Call) -> sandbox_aws::Verdict {
-        let is_next = |next: &Call| match next {
-            Call::Aws(function, operation) => {
-                call.operation == *operation && call.access_key_id.as_deref() == Some(&access_key_id(function))
+        let is_next = |next: &mut Call| match next {
+            Call::Aws(function, operation, others) => {
+                let is_such = call.operation == *operation;
+                let is_such = is_such && call.access_key_id.as_deref() == Some(&access_key_id(function));
+                let is_next = is_such && *others == 0;
+                *others = others.saturating_sub(u32::from(is_such));
+                is_next
             }
             Call::Answer(_) => false,
         };

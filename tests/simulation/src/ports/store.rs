@@ -102,6 +102,12 @@ impl Io {
         (!self.is(Sabotage::GrantUnchecked)).then(|| Write::check(Condition::GrantHeld, Require::Grant(grant), key))
     }
 
+    /// The check that the root is unchanged, which includes the grant.
+    fn check_root(&self, owner: &OwnerId, root: &PersonRoot) -> Option<Write> {
+        let (key, read) = (Key::Root(owner.clone()), Require::Version(root.version));
+        (!self.is(Sabotage::GrantUnchecked)).then(|| Write::check(Condition::RootAsRead, read, key))
+    }
+
     /// Writes the shares with the charge of a link, and the link's entry.
     pub(super) async fn commit_mint(&self, owner: &OwnerId, root: &PersonRoot, charged: PersonShares) -> Stored<()> {
         let read = Require::Version(charged.version.saturating_sub(1));

@@ -124,6 +124,7 @@ const fn event(event: &PullEvent) -> &'static str {
         PullEvent::RecordAwaited { .. } => "run: record awaited",
         PullEvent::RecordEnded { .. } => "run: record ended",
         PullEvent::ConsentWithdrawn => "run: consent withdrawn",
+        PullEvent::RecordsPurged => "run: records purged",
     }
 }
 

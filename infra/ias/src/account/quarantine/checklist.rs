@@ -1,6 +1,7 @@
 //! `ias account quarantine show`: the ids that Metriport needs to find the responder, and the operator's steps.
 
 use shared::domain::log::Access;
+use shared::domain::person_root::PersonRoot;
 use shared::domain::pull::Pull;
 use shared::domain::quarantine::Quarantine;
 use shared::domain::record::Record;
@@ -11,17 +12,18 @@ use super::{PersonArgs, explain, render_line};
 use crate::report::{say, say_line};
 
 /// Maximum number of pulls that are read.
-pub(super) const PULLS_READ: i32 = 50;
+const PULLS_READ: i32 = 50;
 
 pub(super) async fn show(args: &PersonArgs) -> Result<(), String> {
     let (operator, owner) = (args.at.open().await?, &args.owner);
-    let (_, quarantine) = operator.read_active(owner).await?;
+    let (root, quarantine) = operator.read_active(owner).await?;
     operator.note(owner, Access::QuarantineShown, None).await?;
     let table = &operator.table;
     let slot = table.patient(owner).await.map_err(explain)?;
     let pulls = table.pulls(owner, PULLS_READ).await.map_err(explain)?;
     let records = table.all_records(owner).await.map_err(explain)?;
     say_line(&render_line(owner, &quarantine));
+    say_line(&format!("version={}", root.version));
     if let Some(link) = &slot.link {
         let (patient, external_id) = (link.patient.as_str(), link.external_id.as_str());
         say_line(&format!("patient={patient} external_id={external_id}"));
@@ -32,7 +34,7 @@ pub(super) async fn show(args: &PersonArgs) -> Result<(), String> {
     for record in records.iter().filter(|record| quarantine.covers(record)) {
         say_line(&render_record(record));
     }
-    say(&render_steps(owner, &quarantine));
+    say(&render_steps(owner, &root, &quarantine));
     Ok(())
 }
 
@@ -71,16 +73,16 @@ fn render_record(record: &Record) -> String {
 }
 
 /// The operator's steps. The page `docs/runbook.md` gives the reasons.
-fn render_steps(owner: &OwnerId, quarantine: &Quarantine) -> String {
-    let (owner, purge_by) = (owner.as_str(), quarantine.purge_by);
+fn render_steps(owner: &OwnerId, root: &PersonRoot, quarantine: &Quarantine) -> String {
+    let (owner, version, purge_by) = (owner.as_str(), root.version, quarantine.purge_by);
     format!(
         "To do (docs/runbook.md, \"RecordsQuarantined\"):\n\
          1. Today, give Metriport the patient, the request ids and the reasons above. Ask it to notify the responder.\n\
          2. Ask the person through the app whether the records are theirs. Do not read the records.\n\
          3. Records of another person: let Metriport correct its data. Then run, first without --confirm,\n   \
-            ias account quarantine purge --owner {owner} --confirm\n\
+            ias account quarantine purge --owner {owner} --version {version} --confirm\n\
          4. Records of this person: run\n   \
-            ias account quarantine release --owner {owner} --reason REASON\n\
+            ias account quarantine release --owner {owner} --version {version} --reason REASON\n\
          5. Do step 3 or 4 by {purge_by}."
     )
 }

@@ -223,7 +223,7 @@ impl AcceptPull for Io {
             check_patient(owner, grounds.patient.version),
             Write::check(Condition::IdentityAsRead, identity, Key::Identity(owner.clone())),
         ];
-        let writes = writes.into_iter().chain(self.check_grant(owner, pull.grant));
+        let writes = writes.into_iter().chain(self.check_root(owner, grounds.root));
         let entry = self.put_log(owner, Access::PullAccepted);
         self.commit(writes.chain(entry).collect()).await
     }

@@ -1,5 +1,6 @@
 //! Pulls and records, and the writes of each change.
 
+use shared::domain::person_root::PersonRoot;
 use shared::domain::pull::{Pull, PullEvent};
 use shared::domain::record::{OpenRecords, Record};
 use shared::domain::{OwnerId, PullId, RecordId, Time};
@@ -157,7 +158,13 @@ impl CreateRecord for Io {
         })
     }
 
-    async fn create_record(&self, owner: &OwnerId, record: &Record, open: &OpenRecords) -> Stored<()> {
+    async fn create_record(
+        &self,
+        owner: &OwnerId,
+        record: &Record,
+        open: &OpenRecords,
+        root: &PersonRoot,
+    ) -> Stored<()> {
         let list = Write::put(
             Condition::OpenRecordsAsRead,
             Require::Version(open.version.saturating_sub(1)),
@@ -165,8 +172,7 @@ impl CreateRecord for Io {
             Item::OpenRecords(open.clone()),
         );
         let writes = [put_record(owner, record, 0), list].into_iter();
-        self.commit(writes.chain(self.check_grant(owner, record.grant)).collect())
-            .await
+        self.commit(writes.chain(self.check_root(owner, root)).collect()).await
     }
 }
 

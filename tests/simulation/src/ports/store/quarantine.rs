@@ -3,7 +3,7 @@
 use shared::domain::log::{Access, Actor};
 use shared::domain::record::Record;
 use shared::domain::{OwnerId, Time};
-use shared::store::{Condition, CountQuarantines, QuarantineWrite, ReportRecord};
+use shared::store::{Condition, CountQuarantines, QuarantineWrite, ReportRecord, WriteQuarantine};
 
 use super::Stored;
 use super::consent::put_root;
@@ -25,8 +25,24 @@ impl ReportRecord for Io {
     }
 }
 
+impl WriteQuarantine for Io {
+    async fn put_quarantine(
+        &self,
+        owner: &OwnerId,
+        _record: &Record,
+        write: QuarantineWrite<'_>,
+        _now: Time,
+    ) -> Stored<()> {
+        self.commit(self.quarantine_writes(owner, write)).await
+    }
+}
+
 /// Deadlines of quarantines are not modelled, because only a metric needs them.
 impl CountQuarantines for Io {
+    async fn active_quarantines(&self) -> Stored<u64> {
+        Ok(0)
+    }
+
     async fn count_overdue_quarantines(&self, _before: Time) -> Stored<u64> {
         Ok(0)
     }
