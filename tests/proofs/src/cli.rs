@@ -25,7 +25,9 @@ pub enum Command {
     /// Let many persons pull while faults of every kind are injected, and judge each pull.
     Chaos(ChaosArgs),
     /// Kill a process once at every point of a pull, and judge each result.
-    Kills(KillsArgs),
+    Kills(PointsArgs),
+    /// Withdraw the consent once before and after every call of a pull, and judge each result.
+    Withdraw(PointsArgs),
     /// Let persons pull while Metriport changes its webhook key and API keys are replaced, and judge the results.
     Rotation(RotationArgs),
     /// Let many persons pull at the same moment, with time running faster, and check that Metriport's limits hold.
@@ -67,6 +69,9 @@ pub struct ChaosArgs {
     /// Pulls per killed process; 0 turns kills off.
     #[arg(long, default_value_t = 20)]
     pub pulls_per_kill: u32,
+    /// Share of persons who withdraw their consent, among those with several pulls.
+    #[arg(long, default_value_t = 0.30)]
+    pub withdrawing: f64,
     /// Print the functions' logs.
     #[arg(long)]
     pub logs: bool,
@@ -116,22 +121,23 @@ impl Default for ChaosArgs {
             dropped: 0.30,
             doubled: 0.20,
             pulls_per_kill: 20,
+            withdrawing: 0.30,
             logs: false,
             bin_dir: None,
         }
     }
 }
 
-/// Options of `kills`.
+/// Options of `kills` and `withdraw`.
 #[derive(Debug, Clone, clap::Args)]
-pub struct KillsArgs {
+pub struct PointsArgs {
     /// Seed of ids and records.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Divides every duration, ours and the stand-in's.
     #[arg(long, default_value_t = 60)]
     pub scale: u32,
-    /// Kill only at every n-th point, for a quick check.
+    /// Use only every n-th point, for a quick check.
     #[arg(long, default_value_t = 1)]
     pub every: u32,
     /// Number of sandboxes at once, each with one pull at a time.
@@ -142,7 +148,7 @@ pub struct KillsArgs {
     pub bin_dir: Option<PathBuf>,
 }
 
-impl KillsArgs {
+impl PointsArgs {
     /// The sandbox of `chaos`, without faults.
     pub(crate) fn chaos_args(&self) -> ChaosArgs {
         ChaosArgs {
@@ -162,6 +168,7 @@ pub fn run(command: Command) -> ExitCode {
         match command {
             Command::Chaos(args) => chaos::chaos(&args).await,
             Command::Kills(args) => chaos::kills(&args).await,
+            Command::Withdraw(args) => chaos::withdraw(&args).await,
             Command::Rotation(args) => chaos::rotation(&args).await,
             Command::Burst(args) => burst::command(&args).await,
             Command::Trial(args) => trial::command(&args).await,

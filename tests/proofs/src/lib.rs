@@ -6,5 +6,6 @@ pub mod burst;
 mod caller;
 mod chaos;
 pub mod cli;
+mod table;
 pub mod trial;
 mod verified;

@@ -1,4 +1,5 @@
-//! `cargo run --release -p proofs -- chaos|kills|burst|rotation|trial`: whole pulls over real processes, and a verdict.
+//! `cargo run --release -p proofs -- chaos|kills|withdraw|burst|rotation|trial`: whole pulls over real processes, and
+//! a verdict.
 
 use std::process::ExitCode;
 

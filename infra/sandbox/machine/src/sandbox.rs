@@ -102,6 +102,8 @@ pub struct SandboxOptions {
     pub set_up: bool,
     /// Divides the intervals of schedules; 0 stops them.
     pub schedule_scale: u32,
+    /// Maximum number of processes of one function at once. Further invocations wait.
+    pub processes_max: usize,
     /// Plans that decide about faults.
     pub faults: Faults,
 }
@@ -130,6 +132,7 @@ impl SandboxOptions {
             prewarm: true,
             set_up: true,
             schedule_scale: 1,
+            processes_max: 4,
             faults: Faults::default(),
         }
     }
@@ -261,6 +264,7 @@ impl Sandbox {
         host_options.throttled = options.throttled;
         host_options.prewarm = options.prewarm && options.set_up;
         host_options.schedule_scale = options.schedule_scale;
+        host_options.processes_max = options.processes_max;
         host_options.log = options.log;
         host_options.metrics = options.metrics;
         host_options.interference = options.faults.invocations;

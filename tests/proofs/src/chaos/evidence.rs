@@ -54,7 +54,7 @@ pub(super) fn hits(pull: &str, timeline: &[Value], injections: &[Injection]) -> 
     let deaths = |from: i64, to: i64| {
         injections.iter().any(|injection| {
             injection.function == STARTER
-                && Kind::KILLS.contains(&injection.kind)
+                && injection.kind.is_kill()
                 && (from - SLACK_MS..=to + SLACK_MS).contains(&injection.at_ms)
         })
     };
@@ -126,6 +126,12 @@ pub(super) fn tried(timeline: &[Value]) -> bool {
         .iter()
         .rfind(|event| ["start_claimed", "start_deferred", "start_refused"].contains(&code(event)));
     last.is_some_and(|event| code(event) == "start_claimed")
+}
+
+/// Whether a start was claimed after the consent was withdrawn.
+pub(super) fn claims_after_withdrawal(timeline: &[Value]) -> bool {
+    let after = timeline.iter().skip_while(|event| code(event) != "consent_withdrawn");
+    after.into_iter().any(|event| code(event) == "start_claimed")
 }
 
 /// A timeline in one line.
@@ -203,6 +209,14 @@ mod tests {
         };
         assert_eq!(of(&[&failed, &unread]), [Hit::RetryUnread]);
         assert_eq!((of(&[&failed]), of(&[&unread, &failed])), (vec![], vec![]));
+    }
+
+    #[test]
+    fn start_claimed_after_the_withdrawal_is_found() {
+        let withdrawn = json!({ "at": "2026-11-22T10:00:03.000Z", "code": "consent_withdrawn" });
+        let before = [timeline(), vec![withdrawn.clone()]].concat();
+        assert!(!claims_after_withdrawal(&before) && !claims_after_withdrawal(&timeline()));
+        assert!(claims_after_withdrawal(&[vec![withdrawn], timeline()].concat()));
     }
 
     #[test]

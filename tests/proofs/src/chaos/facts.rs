@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sandbox_machine::Sandbox;
-use sandbox_metriport::QuerySummary;
+use sandbox_metriport::{Operation, QuerySummary};
 use shared::webhook::PULL_MARK;
 
 use super::evidence::{self, Injection};
 use super::inject::UpstreamCall;
-use super::judge::{Facts, tally};
-use super::person::{Ending, Pull};
+use super::judge::{Facts, Hit, tally};
+use super::person::NO_CONSENT;
+use super::pulled::{Ended, Ending, Pull};
 
 /// Calls to Metriport of a pull without faults, by persona and whether it is the person's first.
 pub(super) type Usual = BTreeMap<(String, bool), i64>;
@@ -45,6 +46,7 @@ pub(super) fn of(
         let routes: Vec<_> = routes.iter().map(|(route, count)| format!("{count} {route}")).collect();
         let key = (pull.persona.name().to_owned(), pull.first);
         let mut facts = facts(pull, &queries, injections);
+        facts.late.extend(find_late_calls(pull, calls));
         facts.story = format!("{}; upstream: {}", facts.story, routes.join(", "));
         Facts {
             calls: calls_of(pull, calls),
@@ -90,14 +92,54 @@ fn facts(pull: &Pull, queries: &[QuerySummary], injections: &[Injection]) -> Fac
     let mut facts = Facts::refused(pull.persona, state(&pull.ending));
     if let Ending::Ended(ended) = &pull.ending {
         let of_pull = |query: &&QuerySummary| query.metadata.get(PULL_MARK) == Some(&ended.id);
+        let unread = match pull.withdrawn_ms {
+            Some(_) => ["failed", "expired"].as_slice(),
+            None => &["failed", "expired", NO_CONSENT],
+        };
         facts.accepted = true;
-        facts.intact = ended.intact && !["failed", "expired"].contains(&ended.record.as_str());
+        facts.intact = ended.intact && !unread.contains(&ended.record.as_str());
         facts.story = evidence::story(&ended.timeline);
         facts.tried = evidence::tried(&ended.timeline);
         facts.upstream_queries = queries.iter().filter(of_pull).count();
         facts.hits = evidence::hits(&ended.id, &ended.timeline, injections);
+        facts.late = pull
+            .withdrawn_ms
+            .map(|at_ms| find_late_work(ended, at_ms))
+            .unwrap_or_default();
     }
+    facts.hits.extend(pull.withdrawn_ms.map(|_| Hit::Withdrawn));
     facts
+}
+
+/// The work of a pull that came after the answer to a withdrawal, by the app's view and the timeline.
+fn find_late_work(ended: &Ended, withdrawn_ms: i64) -> Vec<String> {
+    let is_late = |at_ms: Option<i64>| at_ms.is_some_and(|at_ms| at_ms > withdrawn_ms);
+    let found = [
+        ("a record link", is_late(ended.linked_ms)),
+        ("an end of the pull", is_late(ended.completed_ms)),
+        ("a claimed start", evidence::claims_after_withdrawal(&ended.timeline)),
+    ];
+    let late = found.into_iter().filter(|(_, is_late)| *is_late);
+    late.map(|(what, _)| what.to_owned()).collect()
+}
+
+/// Calls after the answer to a withdrawal, beyond those that may have been decided before it: one of each operation,
+/// and one for each of the two records of a pull.
+fn find_late_calls(pull: &Pull, calls: &[UpstreamCall]) -> Vec<String> {
+    let Some(withdrawn_ms) = pull.withdrawn_ms else {
+        return Vec::new();
+    };
+    let after = during(pull, calls).filter(|call| call.at_ms > withdrawn_ms);
+    let counts = tally(after.map(|call| call.operation));
+    let most = |operation| match operation {
+        Operation::StartConsolidatedQuery => 2,
+        _ => 1,
+    };
+    let late = counts
+        .into_iter()
+        .filter(|(operation, count)| *count > most(*operation));
+    late.map(|(operation, count)| format!("{count} calls of {}", operation.route()))
+        .collect()
 }
 
 /// The state in the words of the judge's table.

@@ -1,5 +1,8 @@
 //! Fault injection. At every point of the sandbox, the injector draws whether a fault occurs, injects it, and logs it.
 
+mod aws;
+mod upstream;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,18 +10,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sandbox_host::{Interference, Invocation, Killer};
 use sandbox_machine::SandboxOptions;
 use sandbox_machine::functions::FUNCTION_NAMES;
-use sandbox_metriport::{CallInfo, DeliveryDecision, DeliveryInfo, Failure, Operation};
+use sandbox_metriport::{DeliveryDecision, DeliveryInfo, Operation};
 use shared::clock;
-use shared::webhook::PULL_MARK;
+use tokio::sync::Notify;
 
+use self::aws::AtAws;
+use self::upstream::AtUpstream;
 use super::evidence::{Injection, Log};
-use super::plan::{Dice, Kind, Rates};
-use crate::caller::caller;
+use super::order::{Occurrence, Order};
+use super::plan::{Dice, Kind, Moment, Rates};
 
 /// The longest delay of a webhook and of a duplicate queue message, before time is scaled.
 const LATE_MS: u64 = 60_000;
-/// The longest delay of an answer of Metriport, before time is scaled; a function still waits for it.
-const ANSWER_LATE_MS: u64 = 4_000;
 /// A planned kill lets fewer than this many calls or invocations pass.
 const KILL_SKIPS: u64 = 40;
 
@@ -31,13 +34,46 @@ pub(super) struct UpstreamCall {
     pub(super) at_ms: i64,
 }
 
-/// A planned kill.
+/// A point of a pull.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Strike {
-    pub(super) kind: Kind,
+pub(super) struct Point {
+    pub(super) moment: Moment,
     pub(super) function: String,
-    /// Occasions that pass before the kill.
+    /// Occasions that pass before it.
     pub(super) skips: u64,
+}
+
+/// The action at a point.
+#[derive(Clone)]
+pub(super) enum Act {
+    /// The function's processes are killed.
+    Kill,
+    /// A call waits.
+    Hold(Arc<Hold>),
+}
+
+/// A call that waits until it may go on.
+#[derive(Default)]
+pub(super) struct Hold {
+    waits: Notify,
+    goes_on: Notify,
+}
+
+impl Hold {
+    /// Waits until a call waits.
+    pub(super) async fn until_held(&self) {
+        self.waits.notified().await;
+    }
+
+    /// Lets the call go on.
+    pub(super) fn release(&self) {
+        self.goes_on.notify_one();
+    }
+
+    async fn pass(&self) {
+        self.waits.notify_one();
+        self.goes_on.notified().await;
+    }
 }
 
 /// The injected faults and their log.
@@ -47,15 +83,16 @@ pub(super) struct FaultInjector {
     scale: u64,
     enabled: AtomicBool,
     begun: AtomicU32,
-    strikes: Mutex<Vec<Strike>>,
+    planned: Mutex<Vec<(Point, Act)>>,
     log: Log,
+    order: Order,
     calls: Mutex<Vec<UpstreamCall>>,
     occasions: Mutex<BTreeMap<Occasion, u64>>,
     killer: Killer,
 }
 
-/// A point at which a function can be killed: before or after one of its calls or invocations.
-pub(super) type Occasion = (Kind, &'static str);
+/// The points of one moment and one function.
+pub(super) type Occasion = (Moment, &'static str);
 
 impl FaultInjector {
     pub(super) fn new(seed: u64, rates: Rates, scale: u32) -> Arc<Self> {
@@ -65,8 +102,9 @@ impl FaultInjector {
             scale: u64::from(scale.max(1)),
             enabled: AtomicBool::new(false),
             begun: AtomicU32::new(0),
-            strikes: Mutex::default(),
+            planned: Mutex::default(),
             log: Log::default(),
+            order: Order::default(),
             calls: Mutex::default(),
             occasions: Mutex::default(),
             killer: Killer::default(),
@@ -85,15 +123,20 @@ impl FaultInjector {
         faults.invocations = Some(Arc::new(move |invocation| injector.interfere(invocation)));
     }
 
-    /// Turns the faults on or off, and drops the planned kills.
+    /// Turns the faults on or off, and drops the planned actions.
     pub(super) fn set_enabled(&self, enabled: bool) {
         self.enabled.store(enabled, Ordering::SeqCst);
-        self.strikes().clear();
+        self.planned().clear();
     }
 
-    /// Plans one more kill.
-    pub(super) fn strike(&self, strike: Strike) {
-        self.strikes().push(strike);
+    /// Plans one more action.
+    pub(super) fn plan(&self, point: Point, act: Act) {
+        self.planned().push((point, act));
+    }
+
+    /// The order of the calls, which is noted only from the first call of `Order::begin`.
+    pub(super) const fn order(&self) -> &Order {
+        &self.order
     }
 
     /// Notes that a pull begins, and plans one kill per `pulls_per_kill` pulls.
@@ -105,16 +148,17 @@ impl FaultInjector {
         }
         let pick = |count: usize| usize::try_from(self.dice.below(count as u64)).unwrap_or_default();
         // The four kinds of kill take turns, so that a short run uses each of them.
-        let kind = Kind::KILLS
-            .get(number as usize / every as usize % Kind::KILLS.len())
+        let moment = Moment::ALL
+            .get(number as usize / every as usize % Moment::ALL.len())
             .copied();
         let function = FUNCTION_NAMES.get(pick(FUNCTION_NAMES.len()));
-        if let (Some(kind), Some(function)) = (kind, function) {
-            self.strike(Strike {
-                kind,
+        if let (Some(moment), Some(function)) = (moment, function) {
+            let point = Point {
+                moment,
                 function: (*function).to_owned(),
                 skips: self.dice.below(KILL_SKIPS),
-            });
+            };
+            self.plan(point, Act::Kill);
         }
     }
 
@@ -132,8 +176,8 @@ impl FaultInjector {
         self.enabled.load(Ordering::SeqCst)
     }
 
-    fn strikes(&self) -> MutexGuard<'_, Vec<Strike>> {
-        self.strikes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn planned(&self) -> MutexGuard<'_, Vec<(Point, Act)>> {
+        self.planned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The number of times that each occasion occurred so far.
@@ -141,31 +185,40 @@ impl FaultInjector {
         self.occasions.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The number of planned kills that have not happened yet.
+    /// The number of planned actions that have not happened yet.
     pub(super) fn waiting(&self) -> usize {
-        self.strikes().len()
+        self.planned().len()
     }
 
-    /// Counts the occasion, and decides whether a kill happens at it.
-    fn strikes_now(&self, kind: Kind, function: &'static str) -> bool {
+    /// Counts the occasion, and returns the action that is planned for it.
+    fn take_act(&self, moment: Moment, function: &'static str) -> Option<Act> {
         let mut occasions = self.occasions.lock().unwrap_or_else(PoisonError::into_inner);
-        *occasions.entry((kind, function)).or_default() += 1;
+        *occasions.entry((moment, function)).or_default() += 1;
         drop(occasions);
-        let mut strikes = self.strikes();
-        let Some(place) = strikes
-            .iter()
-            .position(|strike| strike.kind == kind && strike.function == function)
-        else {
-            return false;
-        };
-        match strikes.get_mut(place) {
-            Some(strike) if strike.skips > 0 => {
-                strike.skips -= 1;
-                false
+        let mut planned = self.planned();
+        let is_here = |point: &Point| point.moment == moment && point.function == function;
+        let place = planned.iter().position(|(point, _)| is_here(point))?;
+        match planned.get_mut(place) {
+            Some((point, _)) if point.skips > 0 => {
+                point.skips -= 1;
+                None
             }
-            _ => {
-                strikes.remove(place);
+            _ => Some(planned.remove(place).1),
+        }
+    }
+
+    /// Does what is planned for a call of a function. Returns whether the call goes on; it does not after a kill.
+    async fn pass(&self, moment: Moment, function: &'static str, pull: Option<String>) -> bool {
+        match self.take_act(moment, function) {
+            None => true,
+            Some(Act::Hold(hold)) => {
+                hold.pass().await;
                 true
+            }
+            Some(Act::Kill) => {
+                self.note(moment.kill(), function, pull);
+                self.killer.kill(function).await;
+                false
             }
         }
     }
@@ -187,11 +240,6 @@ impl FaultInjector {
             pull,
             at_ms: clock::now().millis(),
         });
-    }
-
-    async fn kill(&self, kind: Kind, function: &str, pull: Option<String>) {
-        self.note(kind, function, pull);
-        self.killer.kill(function).await;
     }
 
     fn decide_delivery(&self, _delivery: &DeliveryInfo) -> DeliveryDecision {
@@ -217,167 +265,17 @@ impl FaultInjector {
         let Some(function) = FUNCTION_NAMES.iter().copied().find(|name| *name == invocation.function) else {
             return Interference::Go;
         };
-        let (kind, interference) = if self.strikes_now(Kind::KilledBeforeInvocation, function) {
-            (Kind::KilledBeforeInvocation, Interference::KillBefore)
-        } else if self.strikes_now(Kind::KilledAfterInvocation, function) {
-            (Kind::KilledAfterInvocation, Interference::KillAfter)
-        } else {
-            return Interference::Go;
-        };
-        self.note(kind, function, None);
-        interference
-    }
-}
-
-struct AtAws(Arc<FaultInjector>);
-
-/// The function behind an access key id; `None` for the host's own calls.
-fn function_of(access_key_id: Option<&str>) -> Option<&'static str> {
-    let key = access_key_id?.strip_prefix("SANDBOX")?;
-    FUNCTION_NAMES
-        .iter()
-        .copied()
-        .find(|name| name.replace('-', "").eq_ignore_ascii_case(key))
-}
-
-#[async_trait::async_trait]
-impl sandbox_aws::Interceptor for AtAws {
-    async fn before(&self, call: &sandbox_aws::Call) -> sandbox_aws::Verdict {
-        let Some(function) = function_of(call.access_key_id.as_deref()) else {
-            return sandbox_aws::Verdict::Forward;
-        };
-        if self.0.strikes_now(Kind::KilledBeforeCall, function) {
-            self.0.kill(Kind::KilledBeforeCall, function, None).await;
-            return sandbox_aws::Verdict::Drop;
-        }
-        let kinds: &[Kind] = match call.service {
-            sandbox_aws::Service::DynamoDb => &[Kind::TableThrottled, Kind::AwsError, Kind::AwsLostBefore],
-            _ => &[Kind::AwsError, Kind::AwsLostBefore],
-        };
-        let Some(kind) = self.0.throw(kinds) else {
-            return sandbox_aws::Verdict::Forward;
-        };
-        self.0.note(kind, function, None);
-        match kind {
-            Kind::TableThrottled => sandbox_aws::Verdict::Throttle,
-            Kind::AwsError => sandbox_aws::Verdict::Fail(sandbox_aws::Failure::Internal),
-            _ => sandbox_aws::Verdict::Drop,
-        }
-    }
-
-    async fn after(&self, call: &sandbox_aws::Call, _status: u16) -> sandbox_aws::Ending {
-        let Some(function) = function_of(call.access_key_id.as_deref()) else {
-            return sandbox_aws::Ending::Return;
-        };
-        if self.0.strikes_now(Kind::KilledAfterCall, function) {
-            self.0.kill(Kind::KilledAfterCall, function, None).await;
-            return sandbox_aws::Ending::Drop;
-        }
-        match self.0.throw(&[Kind::AwsLostAfter]) {
-            Some(kind) => {
-                self.0.note(kind, function, None);
-                sandbox_aws::Ending::Drop
+        let acts = [Moment::BeforeInvocation, Moment::AfterInvocation].map(|moment| self.take_act(moment, function));
+        let (moment, interference) = match acts {
+            [Some(Act::Kill), _] => (Moment::BeforeInvocation, Interference::KillBefore),
+            [_, Some(Act::Kill)] => (Moment::AfterInvocation, Interference::KillAfter),
+            // Only calls are held.
+            _ => {
+                self.order.note(function, Occurrence::Invoked);
+                return Interference::Go;
             }
-            None => sandbox_aws::Ending::Return,
-        }
-    }
-
-    fn message(&self, _message: &sandbox_aws::MessageInfo) -> sandbox_aws::Passage {
-        let again = self.0.throw(&[Kind::QueueDuplicate]).map(|kind| {
-            self.0.note(kind, "", None);
-            self.0.up_to(LATE_MS)
-        });
-        sandbox_aws::Passage {
-            late_ms: 0,
-            again_after_ms: again,
-        }
-    }
-}
-
-struct AtUpstream(Arc<FaultInjector>);
-
-fn pull_of(call: &CallInfo) -> Option<String> {
-    let is_start = call.operation == Operation::StartNetworkQuery;
-    is_start.then(|| call.metadata.get(PULL_MARK).cloned()).flatten()
-}
-
-#[async_trait::async_trait]
-impl sandbox_metriport::Interceptor for AtUpstream {
-    fn decide(&self, call: &CallInfo) -> Option<Failure> {
-        let function = caller(call)?;
-        let kind = self.0.fault_of(call.operation)?;
-        self.0.note(kind, function, pull_of(call));
-        Some(match kind {
-            Kind::LinkDead => Failure::link_refused(),
-            Kind::UpstreamLimited => Failure::RateLimited { retry_after_secs: 1 },
-            Kind::UpstreamThrottled => Failure::limit_exceeded(),
-            Kind::SourceLimited => Failure::sources_limited(vec![sandbox_metriport::Source::Lab]),
-            Kind::UpstreamError => Failure::internal(),
-            Kind::UpstreamErrorAfter => Failure::internal().after_effect(),
-            Kind::UpstreamTimeout => Failure::gateway_timeout().after_effect(),
-            Kind::UpstreamTruncated => Failure::Garbage,
-            Kind::ResetBefore => Failure::ResetBeforeEffect,
-            Kind::ResetAfter => Failure::ResetAfterEffect,
-            Kind::WebhookBeforeAnswer => Failure::HangFor(ANSWER_LATE_MS / self.0.scale),
-            _ => Failure::HangFor(self.0.up_to(ANSWER_LATE_MS)),
-        })
-    }
-
-    async fn before(&self, call: &CallInfo) -> sandbox_metriport::Passage {
-        let Some(function) = caller(call) else {
-            return sandbox_metriport::Passage::Go;
         };
-        if let Some(subject) = &call.external_id {
-            let mut calls = self.0.calls.lock().unwrap_or_else(PoisonError::into_inner);
-            calls.push(UpstreamCall {
-                subject: subject.clone(),
-                operation: call.operation,
-                at_ms: clock::now().millis(),
-            });
-        }
-        if self.0.strikes_now(Kind::KilledBeforeCall, function) {
-            self.0.kill(Kind::KilledBeforeCall, function, pull_of(call)).await;
-            return sandbox_metriport::Passage::Drop;
-        }
-        sandbox_metriport::Passage::Go
-    }
-
-    async fn after(&self, call: &CallInfo, _status: u16) -> sandbox_metriport::Passage {
-        let Some(function) = caller(call) else {
-            return sandbox_metriport::Passage::Go;
-        };
-        if self.0.strikes_now(Kind::KilledAfterCall, function) {
-            self.0.kill(Kind::KilledAfterCall, function, pull_of(call)).await;
-            return sandbox_metriport::Passage::Drop;
-        }
-        sandbox_metriport::Passage::Go
-    }
-}
-
-/// Faults of any call to Metriport's API.
-const OF_CALLS: [Kind; 9] = [
-    Kind::UpstreamLatency,
-    Kind::UpstreamLimited,
-    Kind::UpstreamThrottled,
-    Kind::UpstreamError,
-    Kind::UpstreamErrorAfter,
-    Kind::UpstreamTimeout,
-    Kind::UpstreamTruncated,
-    Kind::ResetBefore,
-    Kind::ResetAfter,
-];
-/// Additional faults of the start of a query.
-const OF_STARTS: [Kind; 2] = [Kind::WebhookBeforeAnswer, Kind::SourceLimited];
-/// Faults of a transfer.
-const OF_TRANSFERS: [Kind; 3] = [Kind::LinkDead, Kind::ResetAfter, Kind::UpstreamTruncated];
-
-impl FaultInjector {
-    /// Draws the fault of a call.
-    fn fault_of(&self, operation: Operation) -> Option<Kind> {
-        match operation {
-            Operation::DownloadFile => self.throw(&OF_TRANSFERS),
-            Operation::StartNetworkQuery => self.throw(&OF_STARTS).or_else(|| self.throw(&OF_CALLS)),
-            _ => self.throw(&OF_CALLS),
-        }
+        self.note(moment.kill(), function, None);
+        interference
     }
 }

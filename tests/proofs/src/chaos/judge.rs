@@ -15,6 +15,10 @@ const TOO_LATE: State = "failed: aal2_session_expired";
 const NO_SOURCE: State = "failed: no_source_answered";
 const LINK_REFUSED: State = "refused: patient_link_refused";
 const UNVERIFIED: State = "identity not verified";
+const WITHDRAWN: State = "withdrawn";
+const CONSENT_REFUSED: State = "refused: consent_required";
+/// A withdrawal can end the challenge between two reads of one request.
+const CHALLENGE_GONE: State = "refused: challenge_not_pending";
 
 /// Maximum number of calls to Metriport of a pull, beyond those that it makes without faults.
 pub const EXTRA_CALLS_MAX: i64 = 20;
@@ -33,15 +37,18 @@ pub enum Hit {
     /// A source failed and was retried, and the status that reports the retry could not be read. A pull whose sources
     /// have all ended does not wait for a further status.
     RetryUnread,
+    /// The person withdrew their consent.
+    Withdrawn,
 }
 
 impl Hit {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::None,
         Self::StartUnknown,
         Self::StartHeldUp,
         Self::SourceLimited,
         Self::RetryUnread,
+        Self::Withdrawn,
     ];
 
     /// Its name in the table.
@@ -53,6 +60,7 @@ impl Hit {
             Self::StartHeldUp => "start delayed",
             Self::SourceLimited => "source limited",
             Self::RetryUnread => "status of a retry unread",
+            Self::Withdrawn => "consent withdrawn",
         }
     }
 }
@@ -61,6 +69,7 @@ impl Hit {
 #[must_use]
 pub const fn allowed(persona: Persona, hit: Hit) -> &'static [State] {
     match (persona, hit) {
+        (_, Hit::Withdrawn) => &[WITHDRAWN, CONSENT_REFUSED, CHALLENGE_GONE],
         (Persona::WrongExternalId, _) => &[LINK_REFUSED],
         (Persona::OtherPerson, _) => &[UNVERIFIED],
         (Persona::Ordinary | Persona::NoData | Persona::SlowSource, Hit::None) => &[COMPLETED],
@@ -110,6 +119,8 @@ pub struct Facts {
     pub tried: bool,
     /// Its timeline in short: milliseconds since the acceptance, and the events.
     pub story: String,
+    /// Events that came after a withdrawal of consent, and must not.
+    pub late: Vec<String>,
     /// Calls to Metriport made for it.
     pub calls: i64,
     /// Calls to Metriport of this persona's pull without faults.
@@ -130,6 +141,8 @@ pub enum Breach {
     Hung,
     /// Too many calls.
     Calls,
+    /// Something came after a withdrawal of consent.
+    Late,
 }
 
 impl Breach {
@@ -141,6 +154,7 @@ impl Breach {
             Self::Lost => "lost",
             Self::Hung => "hung",
             Self::Calls => "too many upstream calls",
+            Self::Late => "late after a withdrawal",
         }
     }
 }
@@ -158,6 +172,7 @@ impl Facts {
             intact: true,
             tried: false,
             story: String::new(),
+            late: Vec::new(),
             calls: 0,
             calls_usual: 0,
         }
@@ -180,6 +195,7 @@ impl Facts {
             (Breach::Doubled, doubled),
             (Breach::Lost, !begun || !self.intact),
             (Breach::Calls, self.extra_calls() > EXTRA_CALLS_MAX),
+            (Breach::Late, !self.late.is_empty()),
         ];
         found
             .into_iter()
@@ -218,6 +234,7 @@ mod tests {
             intact: true,
             tried: true,
             story: String::new(),
+            late: Vec::new(),
             calls: 9,
             calls_usual: 6,
         }
@@ -251,6 +268,25 @@ mod tests {
         assert_eq!(broken(|facts| facts.intact = false), [Breach::Lost]);
         assert_eq!(broken(|facts| facts.calls = 27), [Breach::Calls]);
         assert_eq!(broken(|facts| facts.accepted = false), [Breach::Doubled]);
+        let late = |facts: &mut Facts| facts.late.push("a record link".to_owned());
+        assert_eq!(broken(late), [Breach::Late]);
+    }
+
+    #[test]
+    fn pull_ends_withdrawn_only_after_a_withdrawal() {
+        let of = |state: &str, hits: &[Hit]| {
+            Facts {
+                state: state.to_owned(),
+                hits: hits.to_vec(),
+                ..facts()
+            }
+            .breaches()
+        };
+        for state in ["withdrawn", "refused: consent_required", "completed"] {
+            assert_eq!(of(state, &[Hit::Withdrawn]), []);
+        }
+        assert_eq!(of("withdrawn", &[]), [Breach::State]);
+        assert_eq!(of("partial", &[Hit::Withdrawn]), [Breach::State]);
     }
 
     #[test]

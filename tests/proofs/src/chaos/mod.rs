@@ -8,13 +8,17 @@ mod facts;
 mod inject;
 mod judge;
 mod kills;
+mod order;
 mod person;
 mod plan;
+mod points;
+mod pulled;
 mod report;
 mod rotation;
+mod withdraw;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -30,10 +34,12 @@ use crate::cli::ChaosArgs;
 pub(crate) use kills::kills;
 pub use rotation::RotationArgs;
 pub(crate) use rotation::rotation;
+pub(crate) use withdraw::withdraw;
 
 use inject::FaultInjector;
-use person::{Person, Pull};
+use person::{Conduct, Person};
 use plan::{Dice, Rates};
+use pulled::Pull;
 use report::Report;
 
 /// How long a person waits for any step, before time is scaled: longer than an unknown start and the record after it
@@ -48,6 +54,11 @@ const DRAIN: Duration = Duration::from_secs(2 * 3600);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Maximum number of pulls of one person.
 const PULLS_MAX: u64 = 3;
+/// The latest time of a withdrawal after the beginning of a pull, before time is scaled. Most pulls take less long.
+const WITHDRAWAL_MAX: Duration = Duration::from_secs(90);
+/// How long a person rests after a withdrawal, before time is scaled: longer than Metriport's query still runs. While
+/// it runs, Metriport would skip sources of the next query.
+const REST: Duration = Duration::from_secs(300);
 /// On average, one in this many persons is refused at the link, and one is proofed as another person. The others can
 /// pull.
 const ODD_ONE_IN: u64 = 40;
@@ -132,6 +143,7 @@ async fn whole(args: &ChaosArgs, sandbox: &Sandbox, injector: &Arc<FaultInjector
 struct PlannedPerson {
     subject: String,
     persona: Persona,
+    conduct: Conduct,
     pulls: u32,
 }
 
@@ -139,6 +151,7 @@ fn reference_persons() -> Vec<PlannedPerson> {
     let planned = |persona: &Persona| PlannedPerson {
         subject: format!("calm-{persona}"),
         persona: *persona,
+        conduct: Conduct::Pulls,
         pulls: if is_odd(*persona) { 1 } else { 2 },
     };
     Persona::ALL.iter().map(planned).collect()
@@ -160,6 +173,7 @@ fn persons(args: &ChaosArgs) -> Vec<PlannedPerson> {
         planned_persons.push(PlannedPerson {
             subject: format!("user-{}-{}", args.seed, planned_persons.len()),
             persona,
+            conduct: draw_conduct(args, &dice, pulls),
             pulls,
         });
     }
@@ -175,6 +189,20 @@ fn persona(dice: &Dice) -> Persona {
         10..=13 => Persona::SlowSource,
         14..=17 => Persona::SandboxSources,
         _ => Persona::Ordinary,
+    }
+}
+
+/// Only a person who pulls again withdraws, because the later pull shows that a new consent works.
+fn draw_conduct(args: &ChaosArgs, dice: &Dice, pulls: u32) -> Conduct {
+    let scale = args.scale.max(1);
+    if pulls < 2 || !dice.hits(args.withdrawing) {
+        return Conduct::Pulls;
+    }
+    let latest = WITHDRAWAL_MAX / scale;
+    let after = dice.below(u64::try_from(latest.as_millis()).unwrap_or(u64::MAX));
+    Conduct::Withdraws {
+        after: Duration::from_millis(after),
+        rest: REST / scale,
     }
 }
 
@@ -215,6 +243,8 @@ fn create_person(args: &ChaosArgs, sandbox: &Sandbox, planned: &PlannedPerson) -
     Ok(Person {
         subject: planned.subject.clone(),
         persona: planned.persona,
+        conduct: planned.conduct,
+        withdrawn_ms: OnceLock::new(),
         app: sandbox.app(&planned.subject).map_err(|error| error.to_string())?,
         browser: Browser::new().map_err(|error| error.to_string())?,
         bound: BOUND / args.scale.max(1),
@@ -269,5 +299,9 @@ mod tests {
                 .iter()
                 .all(|persona| planned_persons.iter().any(|planned| planned.persona == *persona))
         );
+        let mut withdrawing = planned_persons
+            .iter()
+            .filter(|planned| planned.conduct != Conduct::Pulls);
+        assert!(withdrawing.clone().count() > 5 && withdrawing.all(|planned| planned.pulls > 1));
     }
 }

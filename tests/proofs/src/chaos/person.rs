@@ -1,6 +1,7 @@
 //! One person under faults, with the app that a careful developer would write. It repeats an unanswered request under
 //! the same `Idempotency-Key`, retries a busy one when `Retry-After` allows, and follows every next action.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -11,15 +12,33 @@ use sandbox_metriport::Persona;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use shared::clock;
+use shared::domain::Time;
 use tokio::time::Instant;
+
+use super::pulled::{Ended, Ending, Pull};
 
 /// The app's polling interval.
 const ASK_EVERY: Duration = Duration::from_millis(120);
+/// The refusal after a withdrawal of consent.
+pub(super) const NO_CONSENT: &str = "consent_required";
+
+/// The conduct of a person besides pulling. Another conduct is another variant, and an option of `chaos` with its share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Conduct {
+    /// Nothing.
+    Pulls,
+    /// Withdraws their consent this long after the first pull has begun, and rests. The next pull begins with a new
+    /// consent. Both times are real.
+    Withdraws { after: Duration, rest: Duration },
+}
 
 /// A person who pulls.
 pub(super) struct Person {
     pub(super) subject: String,
     pub(super) persona: Persona,
+    pub(super) conduct: Conduct,
+    /// When a withdrawal of the person's consent was answered, in milliseconds since the epoch.
+    pub(super) withdrawn_ms: OnceLock<i64>,
     pub(super) app: App,
     pub(super) browser: Browser,
     /// How long a step may take before it counts as hung.
@@ -28,64 +47,19 @@ pub(super) struct Person {
     pub(super) doubt: Duration,
 }
 
-/// One pull from its first request to its end. The times are real, in milliseconds since the epoch.
-pub(super) struct Pull {
-    pub(super) subject: String,
-    pub(super) persona: Persona,
-    /// Whether it is the person's first pull, which includes the proofing.
-    pub(super) first: bool,
-    pub(super) begun_ms: i64,
-    pub(super) ended_ms: i64,
-    pub(super) ending: Ending,
-}
-
-impl Pull {
-    /// The id of the pull, if the pull was accepted and ended.
-    pub(super) fn id(&self) -> Option<&str> {
-        match &self.ending {
-            Ending::Ended(ended) => Some(&ended.id),
-            Ending::Refused(_) | Ending::Unverified | Ending::Hung(_) => None,
-        }
-    }
-}
-
-/// The ending of a pull, as the app saw it.
-pub(super) enum Ending {
-    /// The pull was accepted and ended.
-    Ended(Box<Ended>),
-    /// The API refused with this code, and the app has no next action.
-    Refused(String),
-    /// The identity did not become verified.
-    Unverified,
-    /// This step did not end within the bound.
-    Hung(&'static str),
-}
-
-/// A pull that ended.
-pub(super) struct Ended {
-    pub(super) id: String,
-    pub(super) status: String,
-    pub(super) reason: String,
-    /// The state of its record; empty without a record.
-    pub(super) record: String,
-    /// Whether the downloaded bytes are those that the record promises; `true` without a link.
-    pub(super) intact: bool,
-    pub(super) timeline: Vec<Value>,
-}
-
 /// Why the app stops before the pull has ended.
-enum Stop {
+pub(super) enum Stop {
     Hung(&'static str),
     Refused(String),
 }
 
-type Step<T> = Result<T, Stop>;
+pub(super) type Step<T> = Result<T, Stop>;
 
 impl Person {
     /// Pulls once, and verifies the identity first if necessary.
     pub(super) async fn pull(&self, first: bool) -> Pull {
         let begun_ms = clock::now().millis();
-        let ending = match self.whole().await {
+        let ending = match self.whole(first).await {
             Ok(ending) => ending,
             Err(Stop::Hung(place)) => Ending::Hung(place),
             Err(Stop::Refused(code)) => Ending::Refused(code),
@@ -96,28 +70,58 @@ impl Person {
             first,
             begun_ms,
             ended_ms: clock::now().millis(),
+            withdrawn_ms: self.withdrawn_ms.get().copied().filter(|_| first),
             ending,
         }
     }
 
-    async fn whole(&self) -> Step<Ending> {
+    async fn whole(&self, first: bool) -> Step<Ending> {
         self.consent().await?;
+        match self.conduct {
+            Conduct::Withdraws { after, rest } if first => {
+                let withdrawal = async {
+                    pause(after).await;
+                    self.withdraw().await
+                };
+                let (ending, withdrawn) = tokio::join!(self.pull_with_consent(), withdrawal);
+                withdrawn?;
+                // Calls that began before the withdrawal end, and so does Metriport's query.
+                pause(rest).await;
+                ending
+            }
+            Conduct::Pulls | Conduct::Withdraws { .. } => self.pull_with_consent().await,
+        }
+    }
+
+    /// Withdraws the consent.
+    pub(super) async fn withdraw(&self) -> Step<()> {
+        let place = "withdrawal";
+        let withdrawn = self.insist(place, async || self.app.withdraw_consent().await);
+        expect(withdrawn.await?, 200)?;
+        // A second withdrawal, which no person makes, would not move the time.
+        self.withdrawn_ms.get_or_init(|| clock::now().millis());
+        Ok(())
+    }
+
+    async fn pull_with_consent(&self) -> Step<Ending> {
         self.link().await?;
         if !self.verify(false).await? {
             return Ok(Ending::Unverified);
         }
         let id = self.start().await?;
         let pull = self.until_ended(&id).await?;
-        let (record, intact) = self.record(&pull).await?;
+        let (record, intact, linked_ms) = self.record(&pull).await?;
         let timeline = self
             .get(&format!("/v1/network-queries/{id}/timeline"), "timeline")
             .await?;
         Ok(Ending::Ended(Box::new(Ended {
             status: pull.text("/status"),
             reason: pull.text("/reason"),
+            completed_ms: Time::parse(&pull.text("/completedAt")).ok().map(Time::millis),
             id,
             record,
             intact,
+            linked_ms,
             timeline: timeline.list("/events").to_vec(),
         })))
     }
@@ -223,22 +227,28 @@ impl Person {
         Err(Stop::Hung("run"))
     }
 
-    /// The state of a pull's record, if it has one, and whether its bytes are those that it promises.
-    async fn record(&self, pull: &Reply) -> Step<(String, bool)> {
+    /// The state of a pull's record, if it has one, whether its bytes are those that it promises, and when the app
+    /// asked for its last link.
+    async fn record(&self, pull: &Reply) -> Step<(String, bool, Option<i64>)> {
         if pull.text("/next/action") != "read_record" {
-            return Ok((String::new(), true));
+            return Ok((String::new(), true, None));
         }
-        let begun = Instant::now();
+        let (begun, mut linked_ms) = (Instant::now(), None);
         while begun.elapsed() < self.bound {
-            let record = self.get(&pull.text("/next/url"), "record").await?;
+            let asked_ms = clock::now().millis();
+            let record = match self.get(&pull.text("/next/url"), "record").await {
+                Err(Stop::Refused(code)) if code == NO_CONSENT => return Ok((code, true, linked_ms)),
+                found => found?,
+            };
             let (status, link) = (record.text("/status"), record.text("/link/url"));
             if link.is_empty() {
-                return Ok((status, true));
+                return Ok((status, true, linked_ms));
             }
+            linked_ms = Some(asked_ms);
             // The link lives a minute and its transfer may meet a fault, so each attempt mints a new link.
             if let Some((bytes, digest)) = self.download(&link).await {
                 let intact = bytes == record.number("/bytes") && digest == record.text("/sha256");
-                return Ok((status, intact));
+                return Ok((status, intact, linked_ms));
             }
             pause(ASK_EVERY).await;
         }

@@ -90,12 +90,11 @@ impl Kind {
         Self::KilledAfterInvocation,
     ];
 
-    pub const KILLS: [Self; 4] = [
-        Self::KilledBeforeCall,
-        Self::KilledAfterCall,
-        Self::KilledBeforeInvocation,
-        Self::KilledAfterInvocation,
-    ];
+    /// Whether a process is killed.
+    #[must_use]
+    pub fn is_kill(self) -> bool {
+        Moment::ALL.iter().any(|moment| moment.kill() == self)
+    }
 
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -125,6 +124,55 @@ impl Kind {
             Self::KilledAfterCall => "killed after a call",
             Self::KilledBeforeInvocation => "killed before an invocation",
             Self::KilledAfterInvocation => "killed after an invocation",
+        }
+    }
+}
+
+/// A moment at which a function can be killed or held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Moment {
+    /// Before one of its calls has an effect.
+    BeforeCall,
+    /// After the effect of one of its calls, before the answer.
+    AfterCall,
+    /// Before it takes an invocation.
+    BeforeInvocation,
+    /// After its work, before its reply counts.
+    AfterInvocation,
+}
+
+impl Moment {
+    pub const ALL: [Self; 4] = [
+        Self::BeforeCall,
+        Self::AfterCall,
+        Self::BeforeInvocation,
+        Self::AfterInvocation,
+    ];
+
+    /// The kill at this moment.
+    #[must_use]
+    pub const fn kill(self) -> Kind {
+        match self {
+            Self::BeforeCall => Kind::KilledBeforeCall,
+            Self::AfterCall => Kind::KilledAfterCall,
+            Self::BeforeInvocation => Kind::KilledBeforeInvocation,
+            Self::AfterInvocation => Kind::KilledAfterInvocation,
+        }
+    }
+
+    /// Whether it is a moment of a call.
+    #[must_use]
+    pub const fn is_call(self) -> bool {
+        matches!(self, Self::BeforeCall | Self::AfterCall)
+    }
+
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BeforeCall => "before a call",
+            Self::AfterCall => "after a call",
+            Self::BeforeInvocation => "before an invocation",
+            Self::AfterInvocation => "after an invocation",
         }
     }
 }
@@ -207,6 +255,12 @@ impl Dice {
         } else {
             self.rng().random_range(0..sides)
         }
+    }
+
+    /// Whether an event of this share occurs.
+    #[must_use]
+    pub fn hits(&self, share: f64) -> bool {
+        self.rng().random::<f64>() < share
     }
 
     /// At most one of these kinds, each with its share; the sum of the shares must not exceed 1.

@@ -7,7 +7,7 @@ use sandbox_machine::Sandbox;
 
 use super::evidence::{self, Injection};
 use super::facts::Strays;
-use super::judge::{self, Breach, EXTRA_CALLS_MAX, Facts, tally};
+use super::judge::{self, Breach, EXTRA_CALLS_MAX, Facts, Hit, tally};
 use super::plan::Kind;
 use crate::cli::ChaosArgs;
 
@@ -161,6 +161,8 @@ impl Report {
                 "  upstream calls beyond the usual ones  {sum} in all, at most {most} in a pull ({EXTRA_CALLS_MAX} allowed)"
             ),
         ];
+        let withdrawn = self.facts.iter().filter(|facts| facts.hits.contains(&Hit::Withdrawn));
+        lines.push(format!("  pulls with a withdrawal of consent    {}", withdrawn.count()));
         let broken = tally(self.facts.iter().flat_map(Facts::breaches));
         for breach in [
             Breach::State,
@@ -168,6 +170,7 @@ impl Report {
             Breach::Doubled,
             Breach::Hung,
             Breach::Calls,
+            Breach::Late,
         ] {
             let count = broken.get(&breach).copied().unwrap_or_default();
             lines.push(format!("  {:<36}  {count}", breach.name()));

@@ -17,8 +17,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::inject::FaultInjector;
-use super::person::Pull;
 use super::plan::Rates;
+use super::pulled::Pull;
 use super::report::Report;
 use super::{drain, facts, options, persons, reference_persons, run_pulls};
 use crate::cli::ChaosArgs;
@@ -63,6 +63,7 @@ impl RotationArgs {
             scale: self.scale,
             at_once: self.at_once,
             calm: true,
+            withdrawing: 0.0,
             logs: self.logs,
             bin_dir: self.bin_dir.clone(),
             ..ChaosArgs::default()

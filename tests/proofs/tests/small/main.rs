@@ -5,3 +5,4 @@ mod burst;
 mod noisy;
 mod rotation;
 mod trial;
+mod withdraw;

@@ -7,15 +7,12 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use sandbox_machine::Sandbox;
 use sandbox_metriport::{CallInfo, Interceptor, Operation, Passage};
-use shared::aws::Aws;
-use shared::config::Env;
 use tokio::time::{Instant, sleep};
 
 use crate::caller::caller;
 use crate::chaos::busy;
+use crate::table::{TABLE, client};
 
-/// The table's name in the sandbox.
-const TABLE: &str = "ias-Table";
 /// The partition of the days' counts.
 const DAYS: &str = "BUDGET#day";
 /// How often the queues are polled.
@@ -88,10 +85,7 @@ impl DayCount {
 
 /// The sum of the counts of all days, so that a proof across midnight is counted whole.
 async fn counted(sandbox: &Sandbox) -> Result<u64, String> {
-    let key = ("AWS_ACCESS_KEY_ID".to_owned(), "PROOFS".to_owned());
-    let env = Env::from_vars(sandbox.aws().env().into_iter().chain([key]));
-    let client = Aws::read(&env).map_err(|error| error.to_string())?.dynamodb();
-    let days = client
+    let days = client(sandbox)?
         .query()
         .table_name(TABLE)
         .key_condition_expression("pk = :days")
