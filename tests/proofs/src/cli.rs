@@ -72,6 +72,10 @@ pub struct ChaosArgs {
     /// Share of persons who withdraw their consent, among those with several pulls.
     #[arg(long, default_value_t = 0.30)]
     pub withdrawing: f64,
+    /// Share of persons who report their first record as another person's, among those with several pulls who do not
+    /// withdraw.
+    #[arg(long, default_value_t = 0.10)]
+    pub reporting: f64,
     /// Print the functions' logs.
     #[arg(long)]
     pub logs: bool,
@@ -122,6 +126,7 @@ impl Default for ChaosArgs {
             doubled: 0.20,
             pulls_per_kill: 20,
             withdrawing: 0.30,
+            reporting: 0.10,
             logs: false,
             bin_dir: None,
         }

@@ -106,8 +106,12 @@ fn facts(pull: &Pull, queries: &[QuerySummary], injections: &[Injection]) -> Fac
             .withdrawn_ms
             .map(|at_ms| find_late_work(ended, at_ms))
             .unwrap_or_default();
+        if ended.shown_after_report {
+            facts.late.push("a reported record is shown".to_owned());
+        }
     }
     facts.hits.extend(pull.withdrawn_ms.map(|_| Hit::Withdrawn));
+    facts.hits.extend(pull.reported.then_some(Hit::Reported));
     facts
 }
 

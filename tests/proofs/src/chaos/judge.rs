@@ -16,6 +16,7 @@ const NO_SOURCE: State = "failed: no_source_answered";
 const LINK_REFUSED: State = "refused: patient_link_refused";
 const UNVERIFIED: State = "identity not verified";
 const WITHDRAWN: State = "withdrawn";
+const QUARANTINED: State = "refused: record_quarantined";
 const CONSENT_REFUSED: State = "refused: consent_required";
 /// A withdrawal can end the challenge between two reads of one request.
 const CHALLENGE_GONE: State = "refused: challenge_not_pending";
@@ -39,16 +40,19 @@ pub enum Hit {
     RetryUnread,
     /// The person withdrew their consent.
     Withdrawn,
+    /// The person reported an earlier record. No other ending is allowed then.
+    Reported,
 }
 
 impl Hit {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::None,
         Self::StartUnknown,
         Self::StartHeldUp,
         Self::SourceLimited,
         Self::RetryUnread,
         Self::Withdrawn,
+        Self::Reported,
     ];
 
     /// Its name in the table.
@@ -61,6 +65,7 @@ impl Hit {
             Self::SourceLimited => "source limited",
             Self::RetryUnread => "status of a retry unread",
             Self::Withdrawn => "consent withdrawn",
+            Self::Reported => "earlier record reported",
         }
     }
 }
@@ -69,6 +74,7 @@ impl Hit {
 #[must_use]
 pub const fn allowed(persona: Persona, hit: Hit) -> &'static [State] {
     match (persona, hit) {
+        (_, Hit::Reported) => &[QUARANTINED],
         (_, Hit::Withdrawn) => &[WITHDRAWN, CONSENT_REFUSED, CHALLENGE_GONE],
         (Persona::WrongExternalId, _) => &[LINK_REFUSED],
         (Persona::OtherPerson, _) => &[UNVERIFIED],
@@ -119,7 +125,7 @@ pub struct Facts {
     pub tried: bool,
     /// Its timeline in short: milliseconds since the acceptance, and the events.
     pub story: String,
-    /// Events that came after a withdrawal of consent, and must not.
+    /// Events that came after a withdrawal of consent or a report, and must not.
     pub late: Vec<String>,
     /// Calls to Metriport made for it.
     pub calls: i64,
@@ -141,7 +147,7 @@ pub enum Breach {
     Hung,
     /// Too many calls.
     Calls,
-    /// Something came after a withdrawal of consent.
+    /// Something came after a withdrawal of consent or a report.
     Late,
 }
 
@@ -154,7 +160,7 @@ impl Breach {
             Self::Lost => "lost",
             Self::Hung => "hung",
             Self::Calls => "too many upstream calls",
-            Self::Late => "late after a withdrawal",
+            Self::Late => "late after a withdrawal or report",
         }
     }
 }
@@ -183,8 +189,13 @@ impl Facts {
     pub fn breaches(&self) -> Vec<Breach> {
         let ambiguous = self.hits.contains(&Hit::StartUnknown);
         let hung = self.state.starts_with("hung");
-        let states = self.hits.iter().chain([&Hit::None]);
+        let only = self.hits.iter().filter(|hit| **hit == Hit::Reported);
+        let states: Vec<&Hit> = match only.clone().next() {
+            Some(_) => only.collect(),
+            None => self.hits.iter().chain([&Hit::None]).collect(),
+        };
         let allowed = states
+            .into_iter()
             .flat_map(|hit| allowed(self.persona, *hit))
             .any(|state| *state == self.state);
         let doubled = self.upstream_queries > usize::from(self.accepted);
@@ -287,6 +298,23 @@ mod tests {
         }
         assert_eq!(of("withdrawn", &[]), [Breach::State]);
         assert_eq!(of("partial", &[Hit::Withdrawn]), [Breach::State]);
+    }
+
+    #[test]
+    fn pull_after_a_report_is_always_refused() {
+        let of = |state: &str| {
+            Facts {
+                state: state.to_owned(),
+                hits: vec![Hit::Reported],
+                upstream_queries: 0,
+                accepted: false,
+                tried: false,
+                ..facts()
+            }
+            .breaches()
+        };
+        assert_eq!(of("refused: record_quarantined"), []);
+        assert_eq!(of("completed"), [Breach::State]);
     }
 
     #[test]

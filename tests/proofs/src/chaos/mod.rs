@@ -192,11 +192,18 @@ fn persona(dice: &Dice) -> Persona {
     }
 }
 
-/// Only a person who pulls again withdraws, because the later pull shows that a new consent works.
+/// Only a person who pulls again withdraws or reports: the later pull shows that a new consent works, or that the
+/// quarantine holds.
 fn draw_conduct(args: &ChaosArgs, dice: &Dice, pulls: u32) -> Conduct {
     let scale = args.scale.max(1);
-    if pulls < 2 || !dice.hits(args.withdrawing) {
+    if pulls < 2 {
         return Conduct::Pulls;
+    }
+    if !dice.hits(args.withdrawing) {
+        return match dice.hits(args.reporting) {
+            true => Conduct::Reports,
+            false => Conduct::Pulls,
+        };
     }
     let latest = WITHDRAWAL_MAX / scale;
     let after = dice.below(u64::try_from(latest.as_millis()).unwrap_or(u64::MAX));
@@ -245,6 +252,7 @@ fn create_person(args: &ChaosArgs, sandbox: &Sandbox, planned: &PlannedPerson) -
         persona: planned.persona,
         conduct: planned.conduct,
         withdrawn_ms: OnceLock::new(),
+        reported: OnceLock::new(),
         app: sandbox.app(&planned.subject).map_err(|error| error.to_string())?,
         browser: Browser::new().map_err(|error| error.to_string())?,
         bound: BOUND / args.scale.max(1),
@@ -299,9 +307,12 @@ mod tests {
                 .iter()
                 .all(|persona| planned_persons.iter().any(|planned| planned.persona == *persona))
         );
-        let mut withdrawing = planned_persons
+        let is_reporting = |planned: &&PlannedPerson| planned.conduct == Conduct::Reports;
+        let reporting = planned_persons.iter().filter(is_reporting).count();
+        let mut others = planned_persons
             .iter()
             .filter(|planned| planned.conduct != Conduct::Pulls);
-        assert!(withdrawing.clone().count() > 5 && withdrawing.all(|planned| planned.pulls > 1));
+        assert!(reporting > 2 && others.clone().count() > reporting + 5);
+        assert!(others.all(|planned| planned.pulls > 1));
     }
 }

@@ -19,6 +19,8 @@ use super::pulled::{Ended, Ending, Pull};
 
 /// The app's polling interval.
 const ASK_EVERY: Duration = Duration::from_millis(120);
+/// The state of a record that has a link.
+const AVAILABLE: &str = "available";
 /// The refusal after a withdrawal of consent.
 pub(super) const NO_CONSENT: &str = "consent_required";
 
@@ -30,6 +32,8 @@ pub(super) enum Conduct {
     /// Withdraws their consent this long after the first pull has begun, and rests. The next pull begins with a new
     /// consent. Both times are real.
     Withdraws { after: Duration, rest: Duration },
+    /// Reports the record of the first pull as another person's. The next pull must be refused.
+    Reports,
 }
 
 /// A person who pulls.
@@ -39,6 +43,8 @@ pub(super) struct Person {
     pub(super) conduct: Conduct,
     /// When a withdrawal of the person's consent was answered, in milliseconds since the epoch.
     pub(super) withdrawn_ms: OnceLock<i64>,
+    /// Set once the person's records are quarantined.
+    pub(super) reported: OnceLock<()>,
     pub(super) app: App,
     pub(super) browser: Browser,
     /// How long a step may take before it counts as hung.
@@ -58,7 +64,7 @@ pub(super) type Step<T> = Result<T, Stop>;
 impl Person {
     /// Pulls once, and verifies the identity first if necessary.
     pub(super) async fn pull(&self, first: bool) -> Pull {
-        let begun_ms = clock::now().millis();
+        let (begun_ms, reported) = (clock::now().millis(), self.reported.get().is_some());
         let ending = match self.whole(first).await {
             Ok(ending) => ending,
             Err(Stop::Hung(place)) => Ending::Hung(place),
@@ -71,6 +77,7 @@ impl Person {
             begun_ms,
             ended_ms: clock::now().millis(),
             withdrawn_ms: self.withdrawn_ms.get().copied().filter(|_| first),
+            reported,
             ending,
         }
     }
@@ -89,7 +96,7 @@ impl Person {
                 pause(rest).await;
                 ending
             }
-            Conduct::Pulls | Conduct::Withdraws { .. } => self.pull_with_consent().await,
+            Conduct::Pulls | Conduct::Withdraws { .. } | Conduct::Reports => self.pull_with_consent().await,
         }
     }
 
@@ -111,6 +118,8 @@ impl Person {
         let id = self.start().await?;
         let pull = self.until_ended(&id).await?;
         let (record, intact, linked_ms) = self.record(&pull).await?;
+        let to_report = self.conduct == Conduct::Reports && record == AVAILABLE;
+        let shown_after_report = to_report && self.report(&pull.text("/next/url")).await?;
         let timeline = self
             .get(&format!("/v1/network-queries/{id}/timeline"), "timeline")
             .await?;
@@ -122,8 +131,19 @@ impl Person {
             record,
             intact,
             linked_ms,
+            shown_after_report,
             timeline: timeline.list("/events").to_vec(),
         })))
+    }
+
+    /// Reports a record as another person's. Returns whether the record is still shown.
+    async fn report(&self, record: &str) -> Step<bool> {
+        let body = json!({ "reason": "other_person" });
+        let reported = self.post(&format!("{record}/not-me"), &body, None, "report").await?;
+        expect(reported, 202)?;
+        self.reported.get_or_init(|| ());
+        let record = self.get(record, "reported record").await?;
+        Ok(record.text("/status") != "quarantined" || !record.text("/link/url").is_empty())
     }
 
     async fn consent(&self) -> Step<()> {

@@ -13,6 +13,8 @@ pub(super) struct Pull {
     pub(super) ended_ms: i64,
     /// When a withdrawal of consent during this pull was answered.
     pub(super) withdrawn_ms: Option<i64>,
+    /// Whether the person's records were quarantined before.
+    pub(super) reported: bool,
     pub(super) ending: Ending,
 }
 
@@ -49,6 +51,8 @@ pub(super) struct Ended {
     pub(super) intact: bool,
     /// When the app asked for its last link.
     pub(super) linked_ms: Option<i64>,
+    /// Whether the record was shown although the person had reported it.
+    pub(super) shown_after_report: bool,
     /// When the pull ended, by the function's clock.
     pub(super) completed_ms: Option<i64>,
     pub(super) timeline: Vec<Value>,

@@ -64,6 +64,7 @@ impl RotationArgs {
             at_once: self.at_once,
             calm: true,
             withdrawing: 0.0,
+            reporting: 0.0,
             logs: self.logs,
             bin_dir: self.bin_dir.clone(),
             ..ChaosArgs::default()
