@@ -299,8 +299,9 @@ async fn write_over_a_changed_record_is_refused() {
     let (now, timing) = (clock::now(), Timing::default());
     let record = Record::ask(new, now, timing);
     let open = OpenRecords::default().with(&record);
-    let created = table.create_record(&owner, &record, &open, &PersonRoot::default());
-    created.await.expect("a new record");
+    let root = PersonRoot::default();
+    let created = table.create_record(&owner, &record, &open, &root).await;
+    created.expect("a new record");
     let over = RecordEvent::DeadlinePassed;
     let first = claim_record(&table, &owner, &record, &RecordEvent::LockBusy, (now, timing)).await;
     let second = claim_record(&table, &owner, &record, &over, (now, timing)).await;

@@ -97,6 +97,8 @@ fn sentence(event: &Value) -> String {
             Some(true) => "The record has arrived.".to_owned(),
             _ => "The record is not available.".to_owned(),
         },
+        "consent_withdrawn" => "The person withdrew their consent, which ended the pull.".to_owned(),
+        "records_purged" => "An operator deleted the quarantined records, which ended the pull.".to_owned(),
         other => format!("An event that this version does not know: {other}."),
     }
 }
@@ -158,6 +160,8 @@ mod tests {
             PullEvent::DeadlinePassed,
             PullEvent::RecordAwaited { until },
             PullEvent::RecordEnded { available: true },
+            PullEvent::ConsentWithdrawn,
+            PullEvent::RecordsPurged,
         ];
         let sentences: std::collections::BTreeSet<_> = events.iter().map(|event| sentence(&json!(event))).collect();
         assert_eq!(sentences.len(), events.len());

@@ -125,12 +125,12 @@ async fn list_hides_a_record_that_is_stored_between_its_reads() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_begins_if_a_report_comes_after_the_gate() {
     let (hold, app) = Hold::start().await;
-    for (function, operation) in [
-        ("aal2-challenge", "UpdateItem"),
-        ("network-query", "TransactWriteItems"),
-        ("record-read", "TransactWriteItems"),
+    for (person, function, operation) in [
+        ("nora", "aal2-challenge", "UpdateItem"),
+        ("omar", "network-query", "TransactWriteItems"),
+        ("sara", "record-read", "TransactWriteItems"),
     ] {
-        let (nora, record) = with_pull(&app, function).await;
+        let (nora, record) = with_pull(&app, person).await;
         let passed = nora.pass_challenge().await;
         let challenges = app.upstream(Operation::CreateChallenge);
         hold.call_of(function, operation);

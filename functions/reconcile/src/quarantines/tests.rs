@@ -41,9 +41,9 @@ async fn counted(index: Index) -> Option<Vec<(Value, Value)>> {
     Some(values.collect())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "current_thread")]
 async fn active_quarantines_are_counted_before_their_deadline() {
-    let one = |active: u64, overdue: Value| Some(vec![(active.into(), overdue)]);
+    let one = |active: u64, overdue: Value| Some(vec![(Value::from(active), overdue)]);
     assert_eq!(counted(Index(Some((0, 0)))).await, Some(Vec::new()));
     assert_eq!(counted(Index(Some((3, 0)))).await, one(3, Value::Null));
     assert_eq!(counted(Index(Some((3, 1)))).await, one(3, 1.into()));

@@ -46,7 +46,10 @@ fn entry(write: &Write) -> Option<Access> {
 /// The accesses that a write makes, by its item before and after.
 fn effects(world: &World, task: &Task, write: &Write) -> Vec<Access> {
     let Some(item) = put_of(&write.effect) else {
-        return Vec::new();
+        // A report of a further record only checks the root, which has the quarantine already.
+        let checked = matches!(write.effect, Effect::Check) && matches!(write.key, Key::Root(_));
+        let reported = matches!(task.job, Job::NotMe { .. });
+        return (checked && reported).then_some(Access::NotMe).into_iter().collect();
     };
     let before = world.store.get(&write.key).map(AsRef::as_ref);
     let one = |access: Option<Access>| access.into_iter().collect();

@@ -39,6 +39,10 @@ async fn late_delivery_brings_no_purged_record_back() {
     app.stand_in().hold_webhooks();
     let silent = nora.start_from(&["lab"]).await;
     let late = app.until_held("network-query.lab", 1).await.remove(0);
+    until("the pull runs", async || {
+        (nora.read_pull(&silent).await.text("/status") == "running").then_some(())
+    })
+    .await;
     let (operator, owner) = (Operator::of(&app), owner(&app).await);
     expire(&app, &owner, &silent).await;
     nora.report(&record, "other_person").await;
