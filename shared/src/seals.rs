@@ -15,9 +15,12 @@ pub use key::{SealKey, SignSeal};
 /// An error of the seals. It holds codes, but nothing of a seal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SealsError {
-    /// The bucket failed or refused.
+    /// The bucket refused.
     #[error("seals: the bucket: {0}")]
     Bucket(String),
+    /// The bucket throttled, failed, or did not answer.
+    #[error("seals: the bucket is unavailable: {0}")]
+    Unavailable(String),
     /// The signing key failed or refused.
     #[error("seals: the key: {0}")]
     Key(String),

@@ -1,8 +1,10 @@
 //! The access log: every access leaves one entry, in the transaction of its effect, and no link exists without one.
 
 mod export;
+mod large;
 mod later;
 mod patient;
+mod reading;
 mod sealing;
 
 use std::collections::BTreeSet;

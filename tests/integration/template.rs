@@ -240,6 +240,10 @@ const VARIABLES: [(&str, &[&str]); 11] = [
         &[
             "TABLE_NAME",
             "ACCESS_LOG_RETENTION_DAYS",
+            "METRIPORT_LIMITS",
+            "METRIPORT_DAILY_QUOTA",
+            "PERSON_BURST",
+            "PERSON_SHARE_PERCENT",
             "OWNER_KEY_SECRET",
             "RECORD_RETENTION_DAYS",
             "SEALS_BUCKET",

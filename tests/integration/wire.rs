@@ -30,6 +30,7 @@ async fn stored_items_and_messages_keep_their_shapes() {
     nora.report(&record, "other").await;
     collect_items(&app, &mut items).await;
     app.reconcile().await;
+    assert_eq!(nora.app.get("/v1/me/access-log").await.expect("an answer").status, 200);
     assert_eq!(nora.app.withdraw_consent().await.expect("an answer").status, 200);
     collect_items(&app, &mut items).await;
     let messages = watch.bodies();

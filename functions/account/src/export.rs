@@ -1,15 +1,21 @@
 //! Exports the person's access log, page by page. Sealed days have their proofs; the days after them are the tail.
+//!
+//! If a stored seal is missing or unreadable, the export lacks its day. If the file of a shard is, the day has a proof
+//! that cannot hold. So the person gets their entries nevertheless, and every verifier names the day.
 
-use futures_util::stream::{StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use shared::Error;
+use shared::domain::budget::{Allowance, PersonAsk};
 use shared::domain::log::export::{
-    ExportPage, ExportPosition, LogRange, PAGE_DAYS_MAX, PAGE_ENTRIES_MAX, PageBuilder, SealedDay,
+    ExportPage, ExportPosition, LogRange, PAGE_DAYS_MAX, PAGE_ENTRIES_MAX, PageBuilder, SealedDay, count_days,
+    select_days,
 };
-use shared::domain::log::proof::DayProof;
-use shared::domain::log::seal::{SealedShard, StoredSeal, prove_shard};
+use shared::domain::log::proof::{DayProof, ShardProof};
+use shared::domain::log::seal::{SealedShard, SignedSeal, prove_shard};
 use shared::domain::log::shard_file::{bytes_of_persons, read_leaves};
-use shared::domain::log::{Access, Actor, LogDay, shard};
+use shared::domain::log::{Access, Actor, LogDay, LogHash, shard};
 use shared::domain::{OwnerId, Time};
+use shared::edge::budget::TakeShare;
 use shared::ports::{Clock, StackName};
 use shared::seals::{ReadSeals, ReadShards, SealsError, find_last_sealed};
 use shared::store::{LogSpan, NoteHour, ReadLog};
@@ -19,7 +25,7 @@ const AT_ONCE: usize = 8;
 
 shared::ports! {
     /// Reads a page of a person's log.
-    pub trait ReadPage = ReadLog + NoteHour + ReadSeals + ReadShards + StackName + Clock;
+    pub trait ReadPage = TakeShare + ReadLog + NoteHour + ReadSeals + ReadShards + StackName + Clock;
 }
 
 /// The page that a caller asks for.
@@ -31,17 +37,29 @@ pub enum PageRequest {
     At(ExportPosition),
 }
 
-/// A page, and the position of the next one. The page's own entry is written before anything is read.
+/// The page that a caller gets.
+pub struct LogPage {
+    /// The page.
+    pub page: ExportPage,
+    /// The position of the next page.
+    pub next: Option<ExportPosition>,
+    /// The state of the person's share.
+    pub allowance: Allowance,
+}
+
+/// Reads a page. The person's share is charged first, and the page's own entry is written before anything is read.
 ///
 /// # Errors
-/// Fails if the entry cannot be written, or if the table or the bucket of seals cannot be read.
+/// Fails with `too_many_requests` if the share is used up. It also fails if the entry cannot be written, or if the
+/// table or the bucket of seals cannot be read.
 pub async fn export(
     io: &impl ReadPage,
     owner: &OwnerId,
     actor: &Actor,
     ask: PageRequest,
     now: Time,
-) -> Result<(ExportPage, Option<ExportPosition>), Error> {
+) -> Result<LogPage, Error> {
+    let allowance = io.share(owner, PersonAsk::LogPage, now).await?;
     io.note_hour(owner, Access::LogRead, actor, now).await?;
     let position = match ask {
         PageRequest::At(position) => position,
@@ -57,7 +75,8 @@ pub async fn export(
     if let Some(next) = page.next().filter(|next| next.day.is_none()).cloned() {
         add_tail(io, owner, next, &mut page).await?;
     }
-    Ok(page.finish(position.head(owner, io.stack_name())))
+    let (page, next) = page.finish(position.head(owner, io.stack_name()));
+    Ok(LogPage { page, next, allowance })
 }
 
 async fn add_days(
@@ -69,12 +88,9 @@ async fn add_days(
 ) -> Result<(), Error> {
     let days = io.sealed_days(first, last, PAGE_DAYS_MAX).await?;
     let (Some(begin), Some(end)) = (days.first().copied(), days.last().copied()) else {
-        page.add_days(Vec::new(), Vec::new(), false, false);
+        page.add_days(Vec::new(), Vec::new(), false, None);
         return Ok(());
     };
-    let skipped = |day: LogDay| if position.day == Some(day) { position.leaves } else { 0 };
-    let read = days.into_iter().map(|day| read_day(io, owner, day, skipped(day)));
-    let read = futures_util::stream::iter(read).buffered(AT_ONCE).try_collect().await?;
     let span = LogSpan {
         from: begin.begin(),
         after: position.after.clone(),
@@ -82,43 +98,93 @@ async fn add_days(
         max: PAGE_ENTRIES_MAX,
     };
     let found = io.read_log_entries(owner, span).await?;
-    page.add_days(read, found.entries, found.more, end < last);
+    let seals = select_days(days, &found.entries, found.more);
+    let seals = seals.into_iter().map(|day| read_seal(io, owner, day));
+    let mut seals: Vec<DaySeal> = stream::iter(seals).buffered(AT_ONCE).try_collect().await?;
+    seals.truncate(count_days(seals.iter().map(DaySeal::persons)));
+    let next = seals.last().map(|seal| seal.day.next()).filter(|next| *next <= last);
+    let skipped = |day: LogDay| if position.day == Some(day) { position.leaves } else { 0 };
+    let read = seals.into_iter().filter_map(|DaySeal { day, found }| {
+        let (seal, shard) = found?;
+        Some(read_day(io, owner, (day, seal, shard), skipped(day)))
+    });
+    let read = stream::iter(read).buffered(AT_ONCE).try_collect().await?;
+    page.add_days(read, found.entries, found.more, next);
     Ok(())
 }
 
-/// Reads a day's seal, and from the file of the person's shard the persons and this person's leaves.
-async fn read_day(
-    io: &(impl ReadSeals + ReadShards),
-    owner: &OwnerId,
+/// The seal of a day, with the proof of the person's shard.
+struct DaySeal {
     day: LogDay,
+    found: Option<(SignedSeal, ShardProof)>,
+}
+
+impl DaySeal {
+    /// The number of persons in the person's shard.
+    fn persons(&self) -> u64 {
+        self.found.as_ref().map_or(0, |(_, shard)| shard.persons)
+    }
+}
+
+async fn read_seal(io: &impl ReadSeals, owner: &OwnerId, day: LogDay) -> Result<DaySeal, Error> {
+    let stored = unless_unreadable(day, io.read_seal(day).await)?;
+    let found = stored.and_then(|stored| Some((stored.seal, prove_shard(&stored.shards, shard(owner))?)));
+    Ok(DaySeal { day, found })
+}
+
+/// `None` if a stored object is missing, or is not the one that was stored.
+fn unless_unreadable<T>(day: LogDay, read: Result<T, SealsError>) -> Result<Option<T>, Error> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(SealsError::Unreadable(what)) => {
+            tracing::error!(%day, what, "a sealed day cannot be proven");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn read_day(
+    io: &impl ReadShards,
+    owner: &OwnerId,
+    (day, seal, shard): (LogDay, SignedSeal, ShardProof),
     skipped: u64,
 ) -> Result<SealedDay, Error> {
+    let read = read_shard(io, owner, (day, &shard), skipped).await;
+    let (persons, leaves) = unless_unreadable(day, read)?.unwrap_or_default();
+    Ok(SealedDay {
+        day,
+        count: persons.count_of(owner, day),
+        proof: DayProof {
+            seal,
+            shard,
+            person: persons.prove(owner, day),
+        },
+        leaves,
+    })
+}
+
+/// Reads from the file of the person's shard the persons and this person's leaves.
+async fn read_shard(
+    io: &impl ReadShards,
+    owner: &OwnerId,
+    (day, proof): (LogDay, &ShardProof),
+    skipped: u64,
+) -> Result<(SealedShard, Vec<LogHash>), SealsError> {
     const UNREADABLE: SealsError = SealsError::Unreadable("shard");
-    let StoredSeal { seal, shards } = io.read_seal(day).await?;
-    let number = shard(owner);
-    let proof = prove_shard(&shards, number).ok_or(UNREADABLE)?;
-    let part = async |bytes| io.read_shard(day, number, proof.root, bytes).await;
+    let part = async |bytes| io.read_shard(day, shard(owner), proof.root, bytes).await;
     let sealed = match proof.persons {
         0 => SealedShard::default(),
         persons => SealedShard::read_persons(&part(bytes_of_persons(persons)).await?).map_err(|_bytes| UNREADABLE)?,
     };
     if sealed.summary().root != proof.root {
-        return Err(UNREADABLE.into());
+        return Err(UNREADABLE);
     }
     let leaves = match sealed.bytes_of_leaves(owner, day, skipped, PAGE_ENTRIES_MAX.into()) {
         Some(bytes) => read_leaves(&part(bytes).await?).map_err(|_bytes| UNREADABLE)?,
         None => Vec::new(),
     };
-    Ok(SealedDay {
-        day,
-        count: sealed.count_of(owner, day),
-        proof: DayProof {
-            seal,
-            shard: proof,
-            person: sealed.prove(owner, day),
-        },
-        leaves,
-    })
+    Ok((sealed, leaves))
 }
 
 async fn add_tail(

@@ -7,7 +7,7 @@ use shared::domain::consent::GivenConsent;
 use shared::domain::quarantine::NotMeReport;
 use shared::domain::{RecordId, Time};
 use shared::edge::http::request::{body, path_parameter, route};
-use shared::edge::http::{Caller, Code, Post, PostAnswer, Problem, json, respond};
+use shared::edge::http::{Caller, Code, Post, PostAnswer, Problem, json, limited, respond};
 use shared::ports::Clock as _;
 use shared::{Error, clock};
 
@@ -50,8 +50,9 @@ async fn read_log(deps: &Deps, caller: &Caller, request: &Request, now: Time) ->
         PageRequest::First(_) => None,
         PageRequest::At(position) => Some(position.clone()),
     };
-    let (page, next) = export(deps.io(), &caller.owner, &caller.actor, ask, now).await?;
-    settings.reply(form, page, next.as_ref(), position.as_ref())
+    let read = export(deps.io(), &caller.owner, &caller.actor, ask, now).await?;
+    let reply = settings.reply(form, read.page, read.next.as_ref(), position.as_ref())?;
+    Ok(limited(reply, Some(&read.allowance)))
 }
 
 async fn report(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Result<Response<Body>, Error> {

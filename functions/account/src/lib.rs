@@ -13,6 +13,7 @@ use shared::clock::SystemClock;
 use shared::config::{self, Env};
 use shared::domain::assurance::Assurance;
 use shared::domain::consent::ConsentRule;
+use shared::edge::budget::{PersonBudget, TakeShare};
 use shared::edge::init::{Init, InitError};
 use shared::owner::OwnerKey;
 use shared::ports::{Clock, ConsentTerms, Retention, StackName};
@@ -26,6 +27,7 @@ shared::ports! {
     pub trait Ports = ReadRoot + WriteConsent + WithdrawConsent
         + ReadRecord + ReadPull + ListPulls + ReportRecord
         + ReadLog + NoteHour + ReadSeals + ReadShards
+        + TakeShare
         + ConsentTerms + Retention + StackName + Clock;
 }
 
@@ -33,6 +35,7 @@ shared::ports! {
 pub struct Deps {
     table: Table,
     seals: SealBucket,
+    budget: PersonBudget,
     owner_key: OwnerKey,
     assurance: Assurance,
     consent_rule: ConsentRule,
@@ -45,6 +48,7 @@ pub struct Deps {
 shared::holds!(Deps {
     HasStore: table: Table,
     HasSeals: seals: SealBucket,
+    HasBudget: budget: PersonBudget,
     HasClock: clock: SystemClock,
     HasConsentRule: consent_rule: ConsentRule,
 });
@@ -72,8 +76,10 @@ impl Deps {
     /// # Errors
     /// Fails if a variable or secret is missing or malformed.
     pub async fn read(init: &Init) -> Result<Self, InitError> {
+        let table = init.logging_table()?;
         Ok(Self {
-            table: init.logging_table()?,
+            budget: init.person_budget(&table)?,
+            table,
             seals: init.seals()?,
             owner_key: init.owner_key().await?,
             assurance: config::assurance(&init.env)?,

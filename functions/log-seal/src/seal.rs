@@ -12,8 +12,8 @@ use crate::Ports;
 /// Maximum number of days that one invocation seals; the next one seals the rest. A day of a million entries takes
 /// about a minute, of the 15 that Lambda gives.
 const DAYS_MAX: usize = 10;
-/// Days that the search for a stack's first entry covers.
-const FIRST_DAYS: i64 = 40;
+/// Days in a row without an entry after which the search for the oldest entry ends.
+const EMPTY_DAYS: i64 = 40;
 
 /// Seals up to [`DAYS_MAX`] days. Returns how many days it sealed. A failure leaves the days before it sealed, and the
 /// next invocation continues there.
@@ -57,14 +57,18 @@ async fn seal_after(io: &impl Ports, last: &mut Option<SealHash>, ended: LogDay)
     Ok(sealed)
 }
 
-/// The first day that a stack seals: the oldest of the last 40 days with an entry, or the last ended day. So no entry
-/// of a stack is left out if the first attempts fail, and nothing needs to be stored before the first seal.
+/// The first day that a stack seals: the oldest day with an entry, or the last ended day. The search goes back until 40
+/// days in a row have no entry. So no entry is left out if a stack had a log before it had seals, and nothing needs to
+/// be stored before the first seal.
 async fn find_first_day(io: &impl ReadLogDays, ended: LogDay) -> Result<LogDay, Error> {
-    let mut day = ended.minus(FIRST_DAYS);
-    while day < ended && !io.has_log_entries(day).await? {
-        day = day.next();
+    let (mut first, mut day) = (ended, ended);
+    while day.days_to(first) <= EMPTY_DAYS {
+        if io.has_log_entries(day).await? {
+            first = day;
+        }
+        day = day.previous();
     }
-    Ok(day)
+    Ok(first)
 }
 
 /// Seals a day and returns the hash of its seal. If another invocation has sealed the day meanwhile, its seal counts.

@@ -107,7 +107,9 @@ impl Error {
             Self::Upstream(error) => upstream(&error),
             Self::Store(StoreError::GrantEnded) => Problem::new(Code::ConsentRequired),
             Self::Store(StoreError::Conflict(_)) => Problem::new(Code::StateChanged).retry_after(1),
-            Self::Store(StoreError::Unavailable(_)) | Self::Queue(_) => Problem::new(Code::Unavailable).retry_after(2),
+            Self::Store(StoreError::Unavailable(_)) | Self::Seals(SealsError::Unavailable(_)) | Self::Queue(_) => {
+                Problem::new(Code::Unavailable).retry_after(2)
+            }
             Self::Store(_)
             | Self::Records(_)
             | Self::Seals(_)

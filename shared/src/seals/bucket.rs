@@ -92,9 +92,14 @@ impl SealBucket {
 
     async fn get(&self, key: String, range: Option<String>, what: &'static str) -> Result<Bytes, SealsError> {
         let call = self.client.get_object().bucket(&self.name).key(key);
-        let answer = call.set_range(range).send().await.map_err(|error| refused(&error))?;
+        let answer = call.set_range(range).send().await;
+        let answer = answer.map_err(|error| match aws_code(&error) {
+            // The object is missing, or shorter than the range.
+            "NoSuchKey" | "InvalidRange" => SealsError::Unreadable(what),
+            _ => refused(&error),
+        })?;
         let body = answer.body.collect().await;
-        let body = body.map_err(|_broken| SealsError::Unreadable(what))?;
+        let body = body.map_err(|_broken| SealsError::Unavailable("broken body".to_owned()))?;
         Ok(body.into_bytes())
     }
 
@@ -113,7 +118,16 @@ impl SealBucket {
 }
 
 fn refused<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> SealsError {
-    SealsError::Bucket(aws_code(error).to_owned())
+    let code = aws_code(error);
+    // docs.aws.amazon.com, Amazon S3 API reference, "Error responses"
+    let is_transient = matches!(
+        code,
+        "SlowDown" | "InternalError" | "ServiceUnavailable" | "RequestTimeout" | "unnamed"
+    );
+    match error {
+        SdkError::ServiceError(_) if !is_transient => SealsError::Bucket(code.to_owned()),
+        _ => SealsError::Unavailable(code.to_owned()),
+    }
 }
 
 fn seal_key(day: LogDay) -> String {

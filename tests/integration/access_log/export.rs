@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::later::KeyFile;
 use super::{of_kind, person_of};
-use crate::harness::{Person, TestApp, pointers, refused, until};
+use crate::harness::{Person, TestApp, pointers, refused, retry_after, until};
 
 const LOG: &str = "/v1/me/access-log";
 /// A day of the log takes ten seconds.
@@ -141,5 +141,27 @@ async fn malformed_requests_are_refused_and_leave_no_entry() {
         refused(&read_as(&nora, LOG, accept).await, 406, "not_acceptable", "fix_request");
     }
     assert_eq!(app.snapshot().await, before);
+    app.end().await;
+}
+
+/// Pages cost more reads than other requests, so each person has a share of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_of_one_person_are_limited_without_affecting_others() {
+    let app = TestApp::start().await;
+    let (nora, omar) = (app.newcomer("nora", "Jane"), app.newcomer("omar", "Jane"));
+    let mut pages = 0;
+    let beyond = loop {
+        let page = read(&nora, LOG).await;
+        if page.status != 200 {
+            break page;
+        }
+        pages += 1;
+        assert_eq!(page.headers["ratelimit-policy"], "\"log\";q=30;w=60");
+        assert!(pages < 300, "no page is refused");
+    };
+    refused(&beyond, 429, "too_many_requests", "retry");
+    assert!(pages >= 30 && (1..=2).contains(&retry_after(&beyond)), "{pages} pages");
+    app.until_metric("ShareRefusals", &[("Share", "log")], 1).await;
+    assert_eq!(read(&omar, LOG).await.status, 200);
     app.end().await;
 }

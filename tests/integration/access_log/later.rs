@@ -12,6 +12,7 @@ use shared::config::Env;
 use shared::domain::log::export::LogRange;
 use shared::domain::log::{Actor, LogDay};
 use shared::domain::{OwnerId, Time, Timing};
+use shared::edge::budget::PersonBudget;
 use shared::metrics::Metrics;
 use shared::ports::{Clock, StackName};
 use shared::seals::{SealBucket, SealKey};
@@ -40,6 +41,7 @@ pub(super) struct Later {
     seals: SealBucket,
     key: SealKey,
     clock: FixedClock,
+    budget: PersonBudget,
 }
 
 shared::holds!(Later {
@@ -47,6 +49,7 @@ shared::holds!(Later {
     HasSeals: seals: SealBucket,
     HasSealKey: key: SealKey,
     HasClock: clock: FixedClock,
+    HasBudget: budget: PersonBudget,
 });
 
 impl StackName for Later {
@@ -68,14 +71,22 @@ impl Later {
             ("SEALS_BUCKET", "ias-sealsbucket"),
             ("SEAL_KEY_ID", "SealKey"),
             ("ACCESS_LOG_RETENTION_DAYS", "2192"),
+            ("METRIPORT_LIMITS", "identity=15"),
+            ("METRIPORT_DAILY_QUOTA", "500"),
+            ("PERSON_BURST", "5"),
+            ("PERSON_SHARE_PERCENT", "10"),
         ]);
         let aws = app.aws_as(&access_key_id(function));
         let table = Table::read(&aws.dynamodb(), &env).expect("a table");
         Self {
-            table: table.with_log(&env, function, Timing::default()).expect("a log"),
+            table: table
+                .clone()
+                .with_log(&env, function, Timing::default())
+                .expect("a log"),
             seals: SealBucket::read(&aws.s3(), &env).expect("a bucket"),
             key: SealKey::read(aws.kms(), &env).expect("a key"),
             clock: FixedClock(now),
+            budget: PersonBudget::read(&table, &env, Timing::default(), &Metrics::off()).expect("a budget"),
         }
     }
 
@@ -98,18 +109,25 @@ pub(super) async fn seal_at(app: &TestApp, now: Time) -> Result<usize, Error> {
 
 /// The pages of a person's export after this many days, each as one line.
 pub(super) async fn pages(app: &TestApp, owner: &OwnerId, days: i64) -> Vec<String> {
-    let now = days_later(days);
+    read_pages(app, owner, days).await.expect("pages")
+}
+
+/// As [`pages`], with the first error.
+pub(super) async fn read_pages(app: &TestApp, owner: &OwnerId, days: i64) -> Result<Vec<String>, Error> {
+    let mut now = days_later(days);
     let later = Later::of(app, "account", now);
     let today = LogDay::of(now, Timing::default());
     let range = LogRange::read(None, None, today, today.minus(2_000)).expect("a range");
     let (mut ask, mut pages) = (Some(PageRequest::First(range)), Vec::new());
     while let Some(asked) = ask {
         let actor = Actor::Person { client: None };
-        let (page, next) = export(&later, owner, &actor, asked, now).await.expect("a page");
-        pages.push(serde_json::to_string(&view_page(page, None)).expect("JSON"));
-        ask = next.map(PageRequest::At);
+        let read = export(&later, owner, &actor, asked, now).await?;
+        pages.push(serde_json::to_string(&view_page(read.page, None)).expect("JSON"));
+        ask = read.next.map(PageRequest::At);
+        // The share of a person refills by a page each two seconds.
+        now = now.plus(Duration::from_secs(2));
     }
-    pages
+    Ok(pages)
 }
 
 /// The only person with entries.

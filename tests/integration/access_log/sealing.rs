@@ -58,7 +58,7 @@ async fn with_faults() -> (TestApp, Arc<SealFaults>) {
 }
 
 /// Writes an entry of this person at a time.
-async fn note(app: &TestApp, owner: &OwnerId, at: Time) {
+pub(super) async fn note(app: &TestApp, owner: &OwnerId, at: Time) {
     let table = Later::of(app, "account", at);
     let noted = table
         .table()
@@ -66,7 +66,7 @@ async fn note(app: &TestApp, owner: &OwnerId, at: Time) {
     noted.await.expect("an entry");
 }
 
-fn person(number: usize) -> OwnerId {
+pub(super) fn person(number: usize) -> OwnerId {
     OwnerId::parse(format!("v1.{number}")).expect("an owner id")
 }
 
@@ -212,6 +212,19 @@ async fn days_of_three_failures_are_sealed_in_order() {
     assert_eq!(counts, [Some(1), Some(0), Some(1)]);
     let (code, output) = KeyFile::of(&app).await.verify(&pages(&app, &nora, 3).await).await;
     assert_eq!(code, 0, "{output}");
+    app.end().await;
+}
+
+/// A stack may have kept its log for months before it had seals.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn first_seal_is_that_of_the_oldest_entry() {
+    let app = TestApp::with(|options| options.prewarm = false).await;
+    for day in [0, 35, 70] {
+        note(&app, &person(1), days_later(day)).await;
+    }
+    assert_eq!(seal(&app, 72).await.ok(), Some(10));
+    let oldest = LogDay::of(days_later(0), Timing::default());
+    assert_eq!(statements(&app).await[0]["day"], oldest.to_string());
     app.end().await;
 }
 

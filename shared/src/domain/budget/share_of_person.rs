@@ -19,8 +19,8 @@ use super::day::midnight_after;
 use super::{Allowance, Budget, Limits, WINDOW, millis, usable};
 use crate::domain::{Time, Timing};
 
-/// Record links in a full bucket. The bucket refills by as many each minute.
-const LINKS: u32 = 30;
+/// Record links, or pages of the access log, in a full bucket. The bucket refills by as many each minute.
+const READS: u32 = 30;
 /// Smallest daily number of calls in a person's share, so that a small quota excludes no person. 20 calls suffice for a
 /// proofing and four pulls.
 const DAY_CALLS_MIN: u32 = 20;
@@ -41,16 +41,19 @@ pub enum ShareKind {
     Query,
     /// Links to records.
     Links,
+    /// Pages of the access log.
+    Log,
 }
 
 impl ShareKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Identity,
         Self::Patient,
         Self::Consolidated,
         Self::Query,
         Self::Links,
+        Self::Log,
     ];
 
     /// The name in headers and metrics, and the name of the attribute in the table.
@@ -62,6 +65,7 @@ impl ShareKind {
             Self::Consolidated => "consolidated",
             Self::Query => "query",
             Self::Links => "links",
+            Self::Log => "log",
         }
     }
 }
@@ -101,6 +105,8 @@ pub enum PersonAsk {
     Pull,
     /// A link to a record.
     Link,
+    /// A page of the access log.
+    LogPage,
 }
 
 impl PersonAsk {
@@ -113,17 +119,18 @@ impl PersonAsk {
             Self::Record => ShareKind::Consolidated,
             Self::Pull => ShareKind::Query,
             Self::Link => ShareKind::Links,
+            Self::LogPage => ShareKind::Log,
         }
     }
 
     /// The rate budget in which the request takes a place at once. A record and a pull take their places later; a link
-    /// does not need a place.
+    /// and a page of the log do not need a place.
     #[must_use]
     pub const fn budget(self) -> Option<Budget> {
         match self {
             Self::IdentitySession | Self::Challenge => Some(Budget::Identity),
             Self::PatientWrite => Some(Budget::PatientWrites),
-            Self::Record | Self::Pull | Self::Link => None,
+            Self::Record | Self::Pull | Self::Link | Self::LogPage => None,
         }
     }
 
@@ -134,7 +141,7 @@ impl PersonAsk {
             Self::IdentitySession => 1,
             Self::Challenge => 4,
             Self::PatientWrite | Self::Record => 2,
-            Self::Pull | Self::Link => 0,
+            Self::Pull | Self::Link | Self::LogPage => 0,
         }
     }
 }
@@ -159,7 +166,7 @@ impl PersonRules {
     #[must_use]
     pub const fn burst(&self, kind: ShareKind) -> u32 {
         match kind {
-            ShareKind::Links => LINKS,
+            ShareKind::Links | ShareKind::Log => READS,
             ShareKind::Identity | ShareKind::Patient | ShareKind::Consolidated | ShareKind::Query => self.burst,
         }
     }
@@ -173,7 +180,7 @@ impl PersonRules {
             ShareKind::Patient => Budget::PatientWrites,
             ShareKind::Consolidated => Budget::ConsolidatedStarts,
             ShareKind::Query => Budget::QueryStarts,
-            ShareKind::Links => return Duration::from_millis(window.div_ceil(u64::from(LINKS))),
+            ShareKind::Links | ShareKind::Log => return Duration::from_millis(window.div_ceil(u64::from(READS))),
         };
         let hundredths = u64::from(usable(self.limits.of(shared))) * u64::from(self.percent);
         Duration::from_millis((window * 100).div_ceil(hundredths.max(1)))
@@ -219,6 +226,8 @@ pub struct PersonShares {
     query: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
     links: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<Time>,
     /// The day of the count, `YYYY-MM-DD` in UTC; empty before the first call.
     pub day: String,
     /// Calls charged on that day.
@@ -276,6 +285,7 @@ impl PersonShares {
             ShareKind::Consolidated => self.consolidated,
             ShareKind::Query => self.query,
             ShareKind::Links => self.links,
+            ShareKind::Log => self.log,
         }
     }
 
@@ -286,6 +296,7 @@ impl PersonShares {
             ShareKind::Consolidated => &mut self.consolidated,
             ShareKind::Query => &mut self.query,
             ShareKind::Links => &mut self.links,
+            ShareKind::Log => &mut self.log,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The export of a person's log: pages with entries and proofs, and the [`LogVerifier`] that reads them in order.
 
 mod day;
+mod days;
 mod fault;
 mod page;
 mod position;
@@ -10,6 +11,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+pub use days::{PAGE_PERSONS_MAX, count_days, select_days};
 pub use fault::{DayFault, EntryFault, LogFault, PageFault, SealedPart};
 pub use page::{PAGE_DAYS_MAX, PAGE_ENTRIES_MAX, PageBuilder, SealedDay, StoredEntry};
 pub use position::{EXPORT_DAYS_MAX, ExportPosition, LogRange, LogRangeError};

@@ -24,7 +24,7 @@ const AVAILABLE: &str = "available";
 /// The refusal after a withdrawal of consent.
 pub(super) const NO_CONSENT: &str = "consent_required";
 
-/// The conduct of a person besides pulling. Another conduct is another variant, and an option of `chaos` with its share.
+/// The conduct of a person besides pulling. Another conduct is another variant, and its share an option of `chaos`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Conduct {
     /// Nothing.

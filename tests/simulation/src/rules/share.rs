@@ -30,7 +30,7 @@ const fn in_ten_minutes(kind: ShareKind) -> i64 {
         ShareKind::Identity | ShareKind::Patient => 13,
         ShareKind::Consolidated => 108,
         ShareKind::Query => 18,
-        ShareKind::Links => 300,
+        ShareKind::Links | ShareKind::Log => 300,
     }
 }
 

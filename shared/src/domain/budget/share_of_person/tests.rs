@@ -22,12 +22,13 @@ fn rules() -> PersonRules {
     }
 }
 
-const ASKS: [PersonAsk; 5] = [
+const ASKS: [PersonAsk; 6] = [
     PersonAsk::IdentitySession,
     PersonAsk::Challenge,
     PersonAsk::PatientWrite,
     PersonAsk::Record,
     PersonAsk::Link,
+    PersonAsk::LogPage,
 ];
 
 /// Makes the same request until it is refused. Returns the number of requests that succeeded, and the shares after
@@ -45,8 +46,8 @@ fn drain(mut shares: PersonShares, ask: PersonAsk, rules: &PersonRules, now: Tim
 fn person_gets_a_burst_and_a_tenth_of_the_shared_rate() {
     let rules = rules();
     let refills = ShareKind::ALL.map(|kind| rules.refill(kind).as_millis());
-    // 60 s divided by 1.3, 1.3, 10.8, 1.8 and 30 requests a minute.
-    assert_eq!(refills, [46_154, 46_154, 5_556, 33_334, 2_000]);
+    // 60 s divided by 1.3, 1.3, 10.8, 1.8, 30 and 30 requests a minute.
+    assert_eq!(refills, [46_154, 46_154, 5_556, 33_334, 2_000, 2_000]);
     for ask in ASKS {
         let (served, shares) = drain(PersonShares::default(), ask, &rules, at(0));
         assert_eq!(served, rules.burst(ask.kind()), "{ask:?}");
@@ -72,7 +73,12 @@ fn buckets_of_a_person_are_independent_and_sessions_share_one() {
     let rules = rules();
     let (_, shares) = drain(PersonShares::default(), PersonAsk::IdentitySession, &rules, at(0));
     assert!(shares.take(PersonAsk::Challenge, &rules, at(0)).is_err());
-    for other in [PersonAsk::PatientWrite, PersonAsk::Record, PersonAsk::Link] {
+    for other in [
+        PersonAsk::PatientWrite,
+        PersonAsk::Record,
+        PersonAsk::Link,
+        PersonAsk::LogPage,
+    ] {
         assert!(shares.take(other, &rules, at(0)).is_ok(), "{other:?}");
     }
 }
@@ -147,7 +153,7 @@ proptest! {
         burst in 1..20_u32,
         percent in 1..=100_u32,
         scale in prop_oneof![Just(1_u32), 2..60_u32],
-        asks in prop::collection::vec((0..5_usize, prop_oneof![Just(0), 0..500_i64, 0..90_000_i64]), 1..200),
+        asks in prop::collection::vec((0..ASKS.len(), prop_oneof![Just(0), 0..500_i64, 0..90_000_i64]), 1..200),
     ) {
         let rules = PersonRules { burst, percent, timing: Timing::scaled(scale), ..rules() };
         let (mut shares, mut now, mut served) = (PersonShares::default(), 0, Vec::new());

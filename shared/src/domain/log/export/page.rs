@@ -16,7 +16,7 @@ pub const PAGE_ENTRIES_MAX: u16 = 1_000;
 
 /// An entry as the table stores it. It is a person's, so it has no `Debug`.
 pub struct StoredEntry {
-    sort_key: String,
+    pub(super) sort_key: String,
     text: Box<RawValue>,
 }
 
@@ -85,24 +85,22 @@ impl PageBuilder {
         self.next.as_ref()
     }
 
-    /// Adds the next sealed days of the export and the person's entries from the position on. `more_entries` states
-    /// whether entries follow those, and `more_days` whether sealed days follow.
-    pub fn add_days(&mut self, days: Vec<SealedDay>, entries: Vec<StoredEntry>, more_entries: bool, more_days: bool) {
+    /// Adds the next sealed days of the export and the person's entries from the position on. `more` states whether
+    /// entries follow those, and `next` is the day after the last one that was read, if it can be sealed.
+    pub fn add_days(&mut self, days: Vec<SealedDay>, entries: Vec<StoredEntry>, more: bool, next: Option<LogDay>) {
         let mut entries = VecDeque::from(entries);
         for day in days {
             if self.room == 0 {
                 self.next = Some(self.begin.at(Some(day.day), None, 0));
                 return;
             }
-            self.next = Some(self.begin.at(Some(day.day.next()), None, 0));
-            if let Some(next) = self.add_day(day, &mut entries, more_entries) {
+            if let Some(next) = self.add_day(day, &mut entries, more) {
                 self.next = Some(next);
                 return;
             }
         }
-        if !more_days {
-            self.next = self.begin.tail().map(|_| self.begin.at(None, None, 0));
-        }
+        let has_rest = next.is_some() || self.begin.tail().is_some();
+        self.next = has_rest.then(|| self.begin.at(next, None, 0));
     }
 
     /// Adds a day, or the part of it that fits; returns the position of the next part.

@@ -31,7 +31,7 @@ fn read(
     (entries.collect(), found.len() > max)
 }
 
-fn sealed_days(log: &SampleLog, counts: &[usize], position: &ExportPosition) -> (Vec<SealedDay>, bool) {
+fn sealed_days(log: &SampleLog, counts: &[usize], position: &ExportPosition) -> (Vec<SealedDay>, Option<LogDay>) {
     let (first, _) = position.sealed_range().unwrap();
     let left: Vec<usize> = (0..counts.len()).filter(|number| day(*number) >= first).collect();
     let days = left.iter().take(PAGE_DAYS_MAX).map(|number| {
@@ -48,7 +48,7 @@ fn sealed_days(log: &SampleLog, counts: &[usize], position: &ExportPosition) -> 
             leaves: leaves.skip(skip as usize).take(PAGE_ENTRIES_MAX.into()).collect(),
         }
     });
-    (days.collect(), left.len() > PAGE_DAYS_MAX)
+    (days.collect(), left.get(PAGE_DAYS_MAX).map(|number| day(*number)))
 }
 
 /// All pages of the export of a log, of which the table has these entries.
@@ -60,13 +60,13 @@ fn pages(log: &SampleLog, counts: &[usize], stored: &[(String, String)]) -> Vec<
     while let Some(position) = next {
         let mut page = PageBuilder::new(position.clone());
         if position.sealed_range().is_some() {
-            let (days, more_days) = sealed_days(log, counts, &position);
+            let (days, next) = sealed_days(log, counts, &position);
             let span = (
                 days[0].day.begin().to_string(),
                 days[days.len() - 1].day.next().begin().to_string(),
             );
             let (entries, more) = read(stored, &position, span.0, span.1, PAGE_ENTRIES_MAX.into());
-            page.add_days(days, entries, more, more_days);
+            page.add_days(days, entries, more, next);
         }
         if let Some(next) = page
             .next()
