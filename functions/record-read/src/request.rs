@@ -109,7 +109,7 @@ fn moved(error: &StoreError) -> bool {
     grounds.into_iter().any(|condition| error.lacks(condition))
 }
 
-/// What a new record of a verified caller depends on.
+/// The state on which a new record of a verified caller depends.
 struct Grounds {
     patient: PatientId,
     grant: Grant,

@@ -12,7 +12,7 @@ async fn record_in_transfer_is_quarantined_when_it_arrives() {
     let (hold, app) = Hold::start().await;
     let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
-    hold.answer_to(Operation::DownloadFile);
+    hold.call_of("record-fetch", "PutObject");
     let pull = nora.start_from(&["lab"]).await;
     hold.until_held().await;
     let record = nora.until_final_record(&pull).await;
@@ -99,14 +99,14 @@ async fn list_hides_a_record_that_is_stored_between_its_reads() {
     let (hold, app) = Hold::start().await;
     let (nora, _) = with_pull(&app, "nora").await;
     deliver_stranger(&app);
-    hold.answer_to(Operation::DownloadFile);
+    hold.call_of("record-fetch", "PutObject");
     let different = nora.ask_record(&JSON()).await;
     hold.until_held().await;
     // The read of the person and that of the records run at the same time. The one that comes second is held.
     hold.second_call_of("record-read", "Query");
     let (list, ()) = tokio::join!(nora.records(), async {
         hold.until_held().await;
-        // The download was held first, so it goes on first.
+        // The call of `record-fetch` was held first, so it goes on first.
         hold.release();
         until_quarantined(&app).await;
         hold.release();
@@ -162,7 +162,7 @@ async fn different_record_is_quarantined_after_a_withdrawal_in_between() {
     let (nora, _) = with_pull(&app, "nora").await;
     let stored = app.objects().await.len();
     deliver_stranger(&app);
-    hold.answer_to(Operation::DownloadFile);
+    hold.call_of("record-fetch", "PutObject");
     let different = nora.ask_record(&JSON()).await;
     hold.withdraw_meanwhile(&nora).await;
     until_quarantined(&app).await;

@@ -157,8 +157,8 @@ impl Puller {
     pub(crate) async fn pull(&mut self, out: Option<&Path>) -> Result<Fetched, String> {
         let ask = self.challenge().await?;
         let pull = self.query(&ask).await?;
-        let of_pull = (pull.text("/id"), pull.text("/status"));
-        self.record(of_pull, &pull.text("/next/url"), out).await
+        let path = self.find_record(&pull).await?;
+        self.record((pull.text("/id"), pull.text("/status")), &path, out).await
     }
 
     /// Step 2: passes a fresh second factor.
@@ -200,6 +200,18 @@ impl Puller {
             "completed" | "partial" => Ok(pull),
             status => Err(format!("the network query ended {status} ({})", pull.text("/reason"))),
         }
+    }
+
+    /// The path of the pull's final record. If the record is quarantined, the pull's next action does not lead there.
+    async fn find_record(&self, pull: &Reply) -> Result<String, String> {
+        if pull.text("/next/action") == "read_record" {
+            return Ok(pull.text("/next/url"));
+        }
+        let listed = expect(self.app.get("/v1/records").await, 200, "GET /v1/records")?;
+        let is_final = |record: &&Value| record["networkQuery"] == pull.text("/id") && record["phase"] == "final";
+        let found = listed.list("/records").iter().find(is_final);
+        let id = found.and_then(|record| record["id"].as_str());
+        Ok(format!("/v1/records/{}", id.ok_or("the pull has no record")?))
     }
 
     /// Reads a record again that was quarantined.

@@ -1,6 +1,5 @@
 //! A purge deletes everything that a late delivery or a transfer could bring back.
 
-use sandbox_metriport::Operation;
 use shared::clock;
 use shared::config::Env;
 use shared::domain::pull::PullEvent;
@@ -68,7 +67,7 @@ async fn object_of_a_withdrawn_record_is_purged_after_its_transfer() {
     let (hold, app) = Hold::start().await;
     let (nora, _) = with_pull(&app, "nora").await;
     deliver_stranger(&app);
-    hold.answer_to(Operation::DownloadFile);
+    hold.call_of("record-fetch", "PutObject");
     let different = nora.ask_record(&JSON()).await;
     hold.withdraw_meanwhile(&nora).await;
     until("the quarantine begins", async || {
