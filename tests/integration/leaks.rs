@@ -78,6 +78,7 @@ async fn logs_and_messages_never_contain_personal_data() {
     send_odd_webhooks(&app).await;
     read_record(&canarina, &pull, &mut secrets).await;
     ask_for_records(&app, &canarina).await;
+    report_record(&canarina, &pull).await;
     read_access_log(&app, &canarina).await;
     app.drain().await;
 
@@ -99,6 +100,16 @@ async fn logs_and_messages_never_contain_personal_data() {
     person.assert_absent("the table", &items);
     secrets.assert_absent("the table", &items);
     app.end().await;
+}
+
+/// Reports the pull's record, first with a text about a person.
+async fn report_record(person: &Person, pull: &str) {
+    let record = person.until_final_record(pull).await;
+    let text = json!({ "reason": "Quibblesworth", "Yellowbird": "Canarina" });
+    let reply = person.app.report_record(&record, &text).await.unwrap();
+    assert_eq!(reply.status, 400);
+    assert!(!reply.body.to_string().contains("Quibblesworth"), "{:?}", reply.body);
+    person.report(&record, "other_person").await;
 }
 
 async fn send_malformed_demographics(person: &Person) {
