@@ -15,7 +15,7 @@ const DAYS_MAX: usize = 10;
 /// Days in a row without an entry after which the search for the oldest entry ends.
 const EMPTY_DAYS: i64 = 40;
 
-/// Seals up to [`DAYS_MAX`] days. Returns how many days it sealed. A failure leaves the days before it sealed, and the
+/// Seals up to ten days. Returns how many days it sealed. A failure leaves the days before it sealed, and the
 /// next invocation continues there.
 ///
 /// # Errors
