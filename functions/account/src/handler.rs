@@ -6,7 +6,7 @@ use lambda_http::{Body, Request, Response};
 use shared::domain::consent::GivenConsent;
 use shared::domain::quarantine::NotMeReport;
 use shared::domain::{RecordId, Time};
-use shared::edge::http::request::{body, path_parameter, route};
+use shared::edge::http::request::{body, path_id, route};
 use shared::edge::http::{Caller, Code, Post, PostAnswer, Problem, json, limited, respond};
 use shared::ports::Clock as _;
 use shared::{Error, clock};
@@ -67,14 +67,9 @@ async fn report(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> R
     // A repeated report changes nothing, so neither the new id nor an earlier attempt matters.
     post.once((now, clock::new_id()), async |_attempt| {
         let report = body(request, NotMeReport::read)?;
-        let quarantine = not_me::report(deps.io(), &caller.owner, &caller.actor, record_id(request)?, report).await?;
+        let id = path_id(request, RecordId::parse)?;
+        let quarantine = not_me::report(deps.io(), &caller.owner, &caller.actor, id, report).await?;
         Ok(PostAnswer::lasting(json(202, &quarantine)))
     })
     .await
-}
-
-/// A malformed id gets the same 404 as an unknown one.
-fn record_id(request: &Request) -> Result<RecordId, Error> {
-    let text = path_parameter(request, "id").unwrap_or_default();
-    RecordId::parse(&text).map_err(|_no_id| Problem::new(Code::NotFound).into())
 }

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
 use shared::domain::{PullId, Time};
-use shared::edge::http::request::{body, header, path_parameter, route};
+use shared::edge::http::request::{body, header, path_id, route};
 use shared::edge::http::{Caller, Code, Post, PostAnswer, Problem, json, respond};
 use shared::edge::refuse_withdrawn;
 use shared::ports::{Clock as _, ConsentTerms as _};
@@ -24,13 +24,12 @@ async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error>
     let now = deps.now();
     let caller = Caller::of(request, &deps.owner_key, &deps.assurance, now)?;
     let owner = &caller.owner;
+    let id = || path_id(request, PullId::parse);
     match route(request).as_str() {
         "POST /v1/network-queries" => accept(deps, &caller, request, now).await,
         "GET /v1/network-queries" => Ok(json(200, &view::list(deps.io(), owner, now).await?)),
-        "GET /v1/network-queries/{id}" => Ok(json(200, &view::show(deps.io(), owner, pull_id(request)?, now).await?)),
-        "GET /v1/network-queries/{id}/timeline" => {
-            Ok(json(200, &view::timeline(deps.io(), owner, pull_id(request)?).await?))
-        }
+        "GET /v1/network-queries/{id}" => Ok(json(200, &view::show(deps.io(), owner, id()?, now).await?)),
+        "GET /v1/network-queries/{id}/timeline" => Ok(json(200, &view::timeline(deps.io(), owner, id()?).await?)),
         _ => Err(Problem::new(Code::NotFound).into()),
     }
 }
@@ -59,10 +58,4 @@ async fn accept(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> R
         Ok(PostAnswer::lasting(json(202, &shown)))
     })
     .await
-}
-
-/// A malformed id gets the same 404 as an unknown one.
-fn pull_id(request: &Request) -> Result<PullId, Error> {
-    let text = path_parameter(request, "id").unwrap_or_default();
-    PullId::parse(&text).map_err(|_no_id| Problem::new(Code::NotFound).into())
 }

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use lambda_http::{Body, Request, Response};
 use shared::domain::record::RecordQuery;
 use shared::domain::{OwnerId, RecordId, Time};
-use shared::edge::http::request::{body, path_parameter, route};
+use shared::edge::http::request::{body, path_id, route};
 use shared::edge::http::{Caller, Code, Post, PostAnswer, Problem, json, limited, respond};
 use shared::edge::refuse_withdrawn;
 use shared::metrics::{Metric, Metrics};
@@ -28,7 +28,8 @@ async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error>
     match route(request).as_str() {
         "GET /v1/records" => Ok(json(200, &view::list(deps.io(), owner, actor, now).await?)),
         "GET /v1/records/{id}" => {
-            let (record, allowance) = view::show(deps.io(), owner, actor, record_id(request)?, now).await?;
+            let id = path_id(request, RecordId::parse)?;
+            let (record, allowance) = view::show(deps.io(), owner, actor, id, now).await?;
             Ok(limited(json(200, &record), allowance.as_ref()))
         }
         "POST /v1/records" => ask(deps, owner, request, now).await,
@@ -64,10 +65,4 @@ fn count_if_full(metrics: &Metrics, error: &Error) {
     if matches!(error, Error::Refused(problem) if problem.code == Code::TooManyOpen) {
         metrics.put(&[Metric::share_refused("open")]);
     }
-}
-
-/// A malformed id gets the same 404 as an unknown one.
-fn record_id(request: &Request) -> Result<RecordId, Error> {
-    let text = path_parameter(request, "id").unwrap_or_default();
-    RecordId::parse(&text).map_err(|_no_id| Problem::new(Code::NotFound).into())
 }

@@ -28,6 +28,15 @@ pub fn path_parameter(request: &Request, name: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
+/// The path parameter `id`, read by `parse`.
+///
+/// # Errors
+/// A malformed id gets the same 404 as an unknown one.
+pub fn path_id<T, E>(request: &Request, parse: impl FnOnce(&str) -> Result<T, E>) -> Result<T, Problem> {
+    let text = path_parameter(request, "id").unwrap_or_default();
+    parse(&text).map_err(|_no_id| Problem::new(Code::NotFound))
+}
+
 /// A parameter of the query, decoded. The values of a repeated parameter are joined by commas, as API Gateway joins
 /// them (docs.aws.amazon.com, "Create AWS Lambda proxy integrations for HTTP APIs").
 #[must_use]
