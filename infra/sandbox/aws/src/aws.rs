@@ -10,7 +10,7 @@ use crate::kms::{self, Kms};
 use crate::listener::{Bound, Serving};
 use crate::meter::Meter;
 use crate::privileges::{Authorization, Authorizer, PartitionKeys, Tables};
-use crate::s3::{self, CorsRule, S3};
+use crate::s3::{self, CorsRule, S3, StoredFiles};
 use crate::secrets::{self, Secrets};
 use crate::sqs::{self, QueueSpec, Sqs, SqsHandle};
 use crate::sts;
@@ -200,6 +200,11 @@ impl Aws {
     /// Access to the queues without AWS requests.
     pub fn queues(&self) -> &SqsHandle {
         self.sqs.handle()
+    }
+
+    /// Access to everything that S3 stores, without AWS requests.
+    pub fn stored_files(&self) -> StoredFiles {
+        self.s3.stored_files()
     }
 
     /// How often each kind of fault was injected.

@@ -34,7 +34,7 @@ pub use gate::{Call, Observer, Service};
 pub use interceptor::{Ending, Failure, FaultCounts, Interceptor, MessageInfo, Passage, SharedInterceptor, Verdict};
 pub use meter::{Meter, Weight};
 pub use privileges::{Authorizer, Lacking, Need};
-pub use s3::CorsRule;
+pub use s3::{CorsRule, StoredFile, StoredFiles};
 pub use sqs::{PeekedMessage, QueueDepths, QueueSpec, SqsHandle};
 
 /// The account in every ARN and queue URL of the sandbox.

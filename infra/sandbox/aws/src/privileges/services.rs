@@ -48,13 +48,14 @@ pub(super) fn s3(operation: &str, uri: &Uri) -> Option<Vec<Need>> {
         "ListParts" => "ListMultipartUploadParts",
         "DeleteObject" => "DeleteObject",
         "ListObjects" | "ListObjectsV2" | "HeadBucket" => "ListBucket",
+        "ListMultipartUploads" => "ListBucketMultipartUploads",
         _ => return None,
     };
     if uri.query().is_some_and(|query| query.contains("versionId=")) {
         return None;
     }
     let path = uri.path().trim_start_matches('/');
-    let path = if action == "ListBucket" {
+    let path = if action.starts_with("ListBucket") {
         path.trim_end_matches('/')
     } else {
         path
@@ -142,8 +143,21 @@ mod tests {
         }
         let aborted = s3("AbortMultipartUpload", &uri("/records/a?uploadId=u"));
         assert_eq!(one(aborted), pair("s3:AbortMultipartUpload", "arn:aws:s3:::records/a"));
-        let listed = s3("ListObjectsV2", &uri("/records/?list-type=2"));
-        assert_eq!(one(listed), pair("s3:ListBucket", "arn:aws:s3:::records"));
+        let deleted = s3("DeleteObject", &uri("/records/a/b"));
+        assert_eq!(one(deleted), pair("s3:DeleteObject", "arn:aws:s3:::records/a/b"));
+    }
+
+    #[test]
+    fn s3_lists_need_permission_on_the_bucket() {
+        for (operation, action) in [
+            ("ListObjectsV2", "s3:ListBucket"),
+            ("ListMultipartUploads", "s3:ListBucketMultipartUploads"),
+        ] {
+            for uri in ["/records?prefix=a", "/records/?prefix=a"] {
+                let needs = s3(operation, &uri.parse().unwrap());
+                assert_eq!(one(needs), pair(action, "arn:aws:s3:::records"));
+            }
+        }
     }
 
     #[test]

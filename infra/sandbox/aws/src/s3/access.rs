@@ -1,6 +1,7 @@
 //! Checks the caller: any access key id is valid with the sandbox's one secret. Checks the target: the bucket, upload
 //! and parts must exist, and the key must fit a file name.
 
+use super::uploads::is_unfinished;
 use crate::gate::query_value;
 use axum::http::Uri;
 use md5::{Digest, Md5};
@@ -34,7 +35,8 @@ impl S3Auth for OneSecret {
 
 /// Corrects three answers of `s3s-fs`:
 /// - for an unknown bucket, `s3s-fs` creates its folder; S3 answers `NoSuchBucket`, which reveals a misspelt name
-/// - for a completed or aborted upload, `s3s-fs` denies access; S3 answers `NoSuchUpload`
+/// - for a completed or aborted upload, `s3s-fs` denies access, and it ignores the key; S3 answers `NoSuchUpload` for
+///   both an ended upload and the upload of another key
 /// - for wrong ETags, `s3s-fs` completes the upload; S3 answers `InvalidPart`, and the upload can still be completed
 pub(super) struct Addressable {
     root: PathBuf,
@@ -55,8 +57,8 @@ impl S3Access for Addressable {
         let Some(bucket) = context.s3_path().get_bucket_name() else {
             return Ok(());
         };
-        let key_bytes = context.s3_path().get_object_key().map_or(0, str::len);
-        if key_bytes > 0 && bucket.len() + key_bytes > BUCKET_AND_KEY_BYTES_MAX {
+        let key = context.s3_path().get_object_key().unwrap_or_default();
+        if !key.is_empty() && bucket.len() + key.len() > BUCKET_AND_KEY_BYTES_MAX {
             return Err(s3_error!(
                 KeyTooLongError,
                 "The sandbox accepts at most 135 bytes of bucket and key together"
@@ -67,8 +69,7 @@ impl S3Access for Addressable {
             return Err(s3_error!(NoSuchBucket, "The specified bucket does not exist"));
         }
         match upload_id(context.uri()) {
-            // `s3s-fs` keeps the state of an upload in this file.
-            Some(id) if !exists(self.root.join(format!(".upload-{id}.json"))).await => {
+            Some(id) if !is_unfinished(&self.root, (bucket, key), id).await => {
                 Err(s3_error!(NoSuchUpload, "The specified upload does not exist"))
             }
             _ => Ok(()),

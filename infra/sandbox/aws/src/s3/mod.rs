@@ -3,6 +3,7 @@
 //! - the secret that signatures are checked against
 //! - refusals of unknown buckets and of keys too long to store
 //! - the CORS configuration of buckets
+//! - the list of unfinished uploads, which any caller with the permission can continue or abort
 //!
 //! The service accepts encryption headers but does not return them; objects are unencrypted in the data directory. It
 //! verifies the checksum of a single upload only after the object is stored. Unfinished uploads stay on disk until they
@@ -11,9 +12,12 @@
 mod access;
 mod cors;
 mod operation;
+mod stored;
+mod uploads;
 
 pub use cors::CorsRule;
 pub(crate) use operation::operation_name;
+pub use stored::{StoredFile, StoredFiles};
 
 use crate::aws::SECRET_ACCESS_KEY;
 use crate::data_dir::failed;
@@ -29,6 +33,7 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s_fs::FileSystem;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+use uploads::BucketFiles;
 
 pub(crate) struct S3 {
     root: PathBuf,
@@ -46,7 +51,7 @@ struct Served {
 /// Serves the folders under `root` as buckets; `root` must exist.
 pub(crate) fn start(root: &Path) -> Result<(S3, Router), Error> {
     let files = FileSystem::new(root).map_err(|error| Error::S3(format!("{error:?}")))?;
-    let mut service = S3ServiceBuilder::new(files);
+    let mut service = S3ServiceBuilder::new(BucketFiles::new(files, root));
     service.set_auth(OneSecret::new(SECRET_ACCESS_KEY));
     service.set_access(Addressable::new(root));
     let cors = SharedRules::default();
@@ -66,6 +71,10 @@ impl S3 {
         }
         let folder = self.root.join(name);
         std::fs::create_dir_all(&folder).map_err(|source| failed(&folder, source))
+    }
+
+    pub(crate) fn stored_files(&self) -> StoredFiles {
+        StoredFiles::new(&self.root)
     }
 
     pub(crate) fn put_cors(&self, bucket: &str, rules: Vec<CorsRule>) {

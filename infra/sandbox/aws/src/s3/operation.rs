@@ -70,6 +70,10 @@ mod tests {
             name(Method::GET, "/records/?list-type=2&prefix=a"),
             Some("ListObjectsV2")
         );
+        assert_eq!(
+            name(Method::GET, "/records/?uploads&prefix=a"),
+            Some("ListMultipartUploads")
+        );
         assert_eq!(name(Method::PUT, "/records/a/b?x-id=PutObject"), Some("PutObject"));
         assert_eq!(
             name(Method::PUT, "/records/a?partNumber=1&uploadId=u"),

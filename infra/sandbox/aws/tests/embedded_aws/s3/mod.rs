@@ -2,6 +2,7 @@
 
 mod links;
 mod objects;
+mod uploads;
 
 use crate::harness;
 use aws_sdk_s3::Client;
