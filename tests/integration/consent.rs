@@ -12,9 +12,9 @@ use crate::harness::{Person, TestApp, pointers, refused};
 use crate::isolation::{UNKNOWN, with_id};
 use crate::template::routes;
 
-/// Routes that need no consent: they show states or the access log, are about the consent itself, or report another
-/// person's record.
-const OPEN: [&str; 10] = [
+/// Routes that need no consent: they show states or the access log, are about the consent itself, report another
+/// person's record, or erase the person.
+const OPEN: [&str; 12] = [
     "GET /v1/identity",
     "POST /v1/webhooks/metriport",
     "GET /v1/network-queries",
@@ -25,6 +25,8 @@ const OPEN: [&str; 10] = [
     "PUT /v1/me/consent",
     "DELETE /v1/me/consent",
     "POST /v1/records/{id}/not-me",
+    "DELETE /v1/me",
+    "GET /v1/erasures/{receipt}",
 ];
 const DAY_MILLIS: i64 = 86_400_000;
 
@@ -34,7 +36,7 @@ fn notice() -> Value {
 }
 
 /// A consent to the sandbox's notice.
-fn to_notice(scopes: &[&str]) -> Value {
+pub(crate) fn to_notice(scopes: &[&str]) -> Value {
     let [version, sha256, _] = NOTICE;
     consent(version, sha256, scopes)
 }

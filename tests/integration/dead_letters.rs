@@ -20,6 +20,7 @@ const fn queues(source: SourceQueue) -> (&'static str, &'static str) {
         SourceQueue::WebhookEvents => ("ias-WebhookEventsQueue", "ias-WebhookEventsDeadLetters"),
         SourceQueue::RunAdvance => ("ias-RunAdvanceQueue", "ias-RunAdvanceDeadLetters"),
         SourceQueue::RecordFetch => ("ias-RecordFetchQueue", "ias-RecordFetchDeadLetters"),
+        SourceQueue::AccountWork => ("ias-AccountWorkQueue", "ias-AccountWorkDeadLetters"),
     }
 }
 
@@ -70,7 +71,7 @@ async fn unreadable_message_is_kept_with_its_reason() {
     nora.verify_identity().await;
     assert_eq!(nora.pull().await.text("/status"), "completed");
     app.drain().await;
-    until_dead(&app, 9).await;
+    until_dead(&app, 12).await;
     for source in SourceQueue::ALL {
         assert_eq!(reasons(&app, source).await, REASONS, "{source:?}");
         // The list receives the dead letters, and makes them visible again when it ends.
@@ -87,8 +88,8 @@ async fn unreadable_message_is_kept_with_its_reason() {
     }
     assert!(log.iter().all(|line| !line.contains(CANARY)));
     for reason in REASONS {
-        let counted = app.until_metric("DeadLetters", &[("Reason", reason)], 3).await;
-        assert_eq!(counted, [1.0; 3], "{reason}");
+        let counted = app.until_metric("DeadLetters", &[("Reason", reason)], 4).await;
+        assert_eq!(counted, [1.0; 4], "{reason}");
     }
     app.stop().await;
 }

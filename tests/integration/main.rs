@@ -16,6 +16,7 @@ mod budget;
 mod cli;
 mod consent;
 mod dead_letters;
+mod erasure;
 mod faults;
 mod flow;
 mod idempotency;

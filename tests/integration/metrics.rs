@@ -102,10 +102,12 @@ async fn pull_writes_its_metrics() {
 
 fn queue_of(body: &str) -> &'static str {
     let body: Value = serde_json::from_str(body).expect("JSON");
-    match (body.get("eventType").is_some(), body.get("link").is_some()) {
-        (true, _) => QUEUES[0],
-        (false, false) => QUEUES[1],
-        (false, true) => QUEUES[2],
+    let has = |field: &str| body.get(field).is_some();
+    match (has("eventType"), has("link"), has("erasure")) {
+        (true, ..) => QUEUES[0],
+        (false, false, false) => QUEUES[1],
+        (false, true, _) => QUEUES[2],
+        (false, false, true) => QUEUES[3],
     }
 }
 

@@ -15,6 +15,7 @@ use shared::domain::{OwnerId, PatientId, RecordId, Timing};
 use shared::store::{Condition, CreateRecord, ReadRecord, claim_record};
 
 use crate::budget::table;
+use crate::erasure::erase;
 use crate::harness::{Passed, Person, QUEUES, TestApp, until};
 
 /// Maximum number of rounds until two processes have overlapped.
@@ -221,6 +222,8 @@ async fn duplicate_message_has_one_effect() {
     let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
     app.slow_queues(1).await;
+    let mira = app.newcomer("mira", "Jane");
+    erase(&mira).await;
     let id = nora.start_from(&["lab"]).await;
     let ended = repeat_messages_until_ended(&app, &nora, &id).await;
     assert_eq!(ended.text("/status"), "completed");
@@ -238,6 +241,12 @@ async fn duplicate_message_has_one_effect() {
     assert!(
         app.overlapped("query-dispatch"),
         "the copies were worked off one after the other"
+    );
+    let items = app.scan().await;
+    let job = items.iter().find(|item| item["sk"] == "JOB").expect("an erasure");
+    assert_eq!(
+        job["stage"], "between",
+        "the first sweep has ended, and the second is not due"
     );
     app.end().await;
 }

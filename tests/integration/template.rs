@@ -85,7 +85,7 @@ fn every_queue_source_retries_and_keeps_failed_messages() {
             );
         }
     }
-    assert!(sources >= 3);
+    assert!(sources >= 4);
 }
 
 #[test]
@@ -132,7 +132,7 @@ const OF_PERSONS: [&str; 11] = [
 /// The variables that each function's code reads, listed by hand. All functions also have `STAGE` and
 /// `METRIPORT_BASE_URL`. The list leaves out variables that Lambda sets (`AWS_…`), and variables whose default every
 /// deployment keeps (`TIME_SCALE`, `EXTRA_ROOTS_FILE`, `LOG_LEVEL`).
-const VARIABLES: [(&str, &[&str]); 11] = [
+const VARIABLES: [(&str, &[&str]); 12] = [
     (
         "identity-session",
         &[
@@ -207,6 +207,7 @@ const VARIABLES: [(&str, &[&str]); 11] = [
             "METRIPORT_API_KEY_SECRET",
             "METRIPORT_DAILY_QUOTA",
             "RUN_ADVANCE_QUEUE_URL",
+            "ACCOUNT_WORK_QUEUE_URL",
         ],
     ),
     (
@@ -248,6 +249,22 @@ const VARIABLES: [(&str, &[&str]); 11] = [
             "RECORD_RETENTION_DAYS",
             "SEALS_BUCKET",
             "STACK_NAME",
+            "ACCOUNT_WORK_QUEUE_URL",
+        ],
+    ),
+    (
+        "account-work",
+        &[
+            "TABLE_NAME",
+            "ACCESS_LOG_RETENTION_DAYS",
+            "LOG_RETENTION_DAYS",
+            "METRIPORT_LIMITS",
+            "METRIPORT_DAILY_QUOTA",
+            "METRIPORT_API_KEY_SECRET",
+            "RECORDS_BUCKET",
+            "SEAL_KEY_ID",
+            "STACK_NAME",
+            "ACCOUNT_WORK_DEAD_LETTERS_URL",
         ],
     ),
     ("log-seal", &["TABLE_NAME", "SEALS_BUCKET", "SEAL_KEY_ID", "STACK_NAME"]),

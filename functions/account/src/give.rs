@@ -5,6 +5,7 @@ use shared::domain::OwnerId;
 use shared::domain::consent::{ConsentRule, GivenConsent};
 use shared::domain::log::Actor;
 use shared::edge::http::{Code, Problem};
+use shared::edge::refuse_erasing;
 use shared::ports::{Clock, ConsentTerms};
 use shared::store::{Condition, ReadRoot, WriteConsent};
 
@@ -16,7 +17,8 @@ const ATTEMPTS: u32 = 5;
 /// Gives a consent.
 ///
 /// # Errors
-/// Refuses a consent to another notice than the one in force, and every consent if the app keeps consents.
+/// Refuses a consent to another notice than the one in force, every consent if the app keeps consents, and every
+/// consent while the person is being erased.
 pub async fn give(
     io: &(impl ReadRoot + WriteConsent + ConsentTerms + Clock),
     owner: &OwnerId,
@@ -27,6 +29,9 @@ pub async fn give(
     let mut tries = 1;
     loop {
         let (root, now) = (io.root(owner).await?, io.now());
+        if root.erasure.is_some() {
+            return Err(refuse_erasing().into());
+        }
         let Some(next) = root.give(given.clone(), now) else {
             return Ok(of_root(&root, io.consent_rule()));
         };

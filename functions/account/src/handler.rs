@@ -5,15 +5,15 @@ use std::convert::Infallible;
 use lambda_http::{Body, Request, Response};
 use shared::domain::consent::GivenConsent;
 use shared::domain::quarantine::NotMeReport;
-use shared::domain::{RecordId, Time};
-use shared::edge::http::request::{body, path_id, route};
+use shared::domain::{ReceiptId, RecordId, Time};
+use shared::edge::http::request::{body, path_id, path_parameter, route};
 use shared::edge::http::{Caller, Code, Post, PostAnswer, Problem, json, limited, respond};
 use shared::ports::Clock as _;
 use shared::{Error, clock};
 
 use crate::export::{PageRequest, export};
 use crate::log_request::{self, LogSettings};
-use crate::{Deps, give, not_me, view, withdraw};
+use crate::{Deps, erase, give, not_me, view, withdraw};
 
 /// Answers one request. Every failure becomes a reply.
 pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Infallible> {
@@ -22,6 +22,9 @@ pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Inf
 
 async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error> {
     let now = deps.now();
+    if let "GET /v1/erasures/{receipt}" = route(request).as_str() {
+        return show_receipt(deps, request).await;
+    }
     let caller = Caller::of(request, &deps.owner_key, &deps.assurance, now)?;
     let (owner, actor) = (&caller.owner, &caller.actor);
     match route(request).as_str() {
@@ -32,6 +35,7 @@ async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error>
         }
         "POST /v1/records/{id}/not-me" => report(deps, &caller, request, now).await,
         "DELETE /v1/me/consent" => Ok(json(200, &withdraw::withdraw(deps.io(), owner, actor).await?)),
+        "DELETE /v1/me" => erase(deps, &caller, request, now).await,
         "GET /v1/me/access-log" => read_log(deps, &caller, request, now).await,
         _ => Err(Problem::new(Code::NotFound).into()),
     }
@@ -55,15 +59,37 @@ async fn read_log(deps: &Deps, caller: &Caller, request: &Request, now: Time) ->
     Ok(limited(reply, Some(&read.allowance)))
 }
 
-async fn report(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Result<Response<Body>, Error> {
-    let post = Post {
+/// The state of an erasure. Its receipt id is the only credential, because the person's token no longer leads anywhere.
+async fn show_receipt(deps: &Deps, request: &Request) -> Result<Response<Body>, Error> {
+    let receipt = path_parameter(request, "receipt").unwrap_or_default();
+    Ok(json(200, &erase::show(deps.io(), &receipt).await?))
+}
+
+async fn erase(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Result<Response<Body>, Error> {
+    let post = post(deps, caller, request);
+    // The receipt id follows from the key, because the erasure deletes the key's entry. So a request that is repeated
+    // after the erasure erases nothing of a person who has returned.
+    let receipt = ReceiptId::new(post.keyed_secret("erasure-receipt")?.unwrap_or_else(clock::new_secret));
+    post.once((now, clock::new_id()), async |_attempt| {
+        let erasing = erase::request(deps.io(), &caller.owner, &caller.actor, receipt).await?;
+        Ok(PostAnswer::lasting(json(202, &erasing)))
+    })
+    .await
+}
+
+fn post<'a>(deps: &'a Deps, caller: &'a Caller, request: &'a Request) -> Post<'a> {
+    Post {
         request,
         owner: &caller.owner,
         credential: None,
         table: &deps.table,
         owner_key: &deps.owner_key,
         timing: deps.timing(),
-    };
+    }
+}
+
+async fn report(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Result<Response<Body>, Error> {
+    let post = post(deps, caller, request);
     // A repeated report changes nothing, so neither the new id nor an earlier attempt matters.
     post.once((now, clock::new_id()), async |_attempt| {
         let report = body(request, NotMeReport::read)?;

@@ -1,6 +1,7 @@
 //! `account`: shows, takes and withdraws a person's consent, shows them their access log, and takes their report of
-//! another person's record.
+//! another person's record and their request for erasure.
 
+pub mod erase;
 pub mod export;
 pub mod give;
 pub mod handler;
@@ -17,9 +18,11 @@ use shared::edge::budget::{PersonBudget, TakeShare};
 use shared::edge::init::{Init, InitError};
 use shared::owner::OwnerKey;
 use shared::ports::{Clock, ConsentTerms, Retention, StackName};
+use shared::queue::{AccountWorkQueue, SendAccountWork};
 use shared::seals::{ReadSeals, ReadShards, SealBucket};
 use shared::store::{
-    ListPulls, NoteHour, ReadLog, ReadPull, ReadRecord, ReadRoot, ReportRecord, Table, WithdrawConsent, WriteConsent,
+    ListPulls, NoteHour, ReadErasure, ReadLog, ReadPull, ReadRecord, ReadRoot, ReportRecord, RequestErasure, Table,
+    WithdrawConsent, WriteConsent,
 };
 
 shared::ports! {
@@ -27,6 +30,7 @@ shared::ports! {
     pub trait Ports = ReadRoot + WriteConsent + WithdrawConsent
         + ReadRecord + ReadPull + ListPulls + ReportRecord
         + ReadLog + NoteHour + ReadSeals + ReadShards
+        + RequestErasure + ReadErasure + SendAccountWork
         + TakeShare
         + ConsentTerms + Retention + StackName + Clock;
 }
@@ -36,6 +40,7 @@ pub struct Deps {
     table: Table,
     seals: SealBucket,
     budget: PersonBudget,
+    work: AccountWorkQueue,
     owner_key: OwnerKey,
     assurance: Assurance,
     consent_rule: ConsentRule,
@@ -49,6 +54,7 @@ shared::holds!(Deps {
     HasStore: table: Table,
     HasSeals: seals: SealBucket,
     HasBudget: budget: PersonBudget,
+    HasAccountWork: work: AccountWorkQueue,
     HasClock: clock: SystemClock,
     HasConsentRule: consent_rule: ConsentRule,
 });
@@ -79,6 +85,7 @@ impl Deps {
         let table = init.logging_table()?;
         Ok(Self {
             budget: init.person_budget(&table)?,
+            work: init.account_work_queue()?,
             table,
             seals: init.seals()?,
             owner_key: init.owner_key().await?,

@@ -7,7 +7,7 @@ use shared::domain::person_root::PersonRoot;
 use shared::domain::quarantine::{NotMeReport, QuarantineCause};
 use shared::domain::{OwnerId, RecordId};
 use shared::edge::http::{Code, Problem};
-use shared::edge::{QuarantineView, read_origin, view_quarantine};
+use shared::edge::{QuarantineView, read_origin, refuse_erasing, view_quarantine};
 use shared::ports::Clock;
 use shared::store::{Condition, ListPulls, QuarantineWrite, ReadPull, ReadRecord, ReadRoot, ReportRecord};
 use tokio::try_join;
@@ -37,6 +37,9 @@ pub async fn report(
     loop {
         let (record, root) = try_join!(io.record(owner, id), io.root(owner))?;
         let record = record.ok_or_else(|| Problem::new(Code::NotFound))?;
+        if root.erasure.is_some() {
+            return Err(refuse_erasing().into());
+        }
         let cause = QuarantineCause {
             record: id,
             origin: read_origin(io, owner, &record).await?,

@@ -61,6 +61,7 @@ pub fn of_root(root: &PersonRoot, rule: &ConsentRule) -> ConsentView {
         Err(ConsentGap::Missing) => ("none", Next::GIVE_CONSENT),
         Err(ConsentGap::Withdrawn) => ("withdrawn", Next::GIVE_CONSENT),
         Err(ConsentGap::OtherNotice) => ("superseded", Next::GIVE_CONSENT),
+        Err(ConsentGap::Erasing) => ("erasing", Next::WAIT),
     };
     ConsentView {
         status,

@@ -80,12 +80,6 @@ impl Deps {
     /// # Errors
     /// Fails if a variable or secret is missing or malformed.
     pub async fn read(init: &Init) -> Result<Self, InitError> {
-        const FACILITY: &str = "FACILITY_ID";
-        let facility = FacilityId::parse(init.env.required(FACILITY)?);
-        let malformed = config::ConfigError {
-            name: FACILITY,
-            problem: "not a well-formed id",
-        };
         let (metriport, owner_key) = tokio::try_join!(init.metriport(INTERACTIVE), init.owner_key())?;
         let table = init.logging_table()?;
         Ok(Self {
@@ -97,7 +91,7 @@ impl Deps {
             clock: init.clock(),
             metrics: init.metrics.clone(),
             stage: init.deployment.stage.clone(),
-            facility: facility.map_err(|_malformed| malformed)?,
+            facility: init.facility()?,
             external_id_claim: init.env.required("EXTERNAL_ID_CLAIM")?.to_owned(),
             claim_rules: config::claim_rules(&init.env)?,
             consent_rule: config::consent_rule(&init.env)?,

@@ -125,7 +125,7 @@ pub async fn link(
     let grant = consented(&root, io.consent_rule())?;
     // A request without an opt-out leaves the opt-out as it is.
     details.hie_opt_out = details.hie_opt_out.or(slot.hie_opt_out());
-    let begun = match slot.begin(&person.external_id, (&hash, details.hie_opt_out), now, io.timing()) {
+    let mut begun = match slot.begin(&person.external_id, (&hash, details.hie_opt_out), now, io.timing()) {
         Beginning::Unchanged => {
             let fingerprint = PatientFingerprint::of(&details.demographics, secrets.key, now);
             return Ok((complete(io, person, slot, fingerprint, secrets.folder).await?, None));
@@ -146,16 +146,17 @@ pub async fn link(
     io.begin_change(person.owner, &begun, grant, now)
         .await
         .map_err(not_begun)?;
-    match send(io, person, &begun, details.clone()).await {
-        Ok((patient, allowance)) => {
+    match send(io, person, (&mut begun, grant), details.clone()).await {
+        Ok(sent) => {
             let link = PatientLink {
-                patient: patient.id,
+                patient: sent.patient.id,
                 external_id: person.external_id.clone(),
                 demographics: hash,
-                hie_opt_out: patient.hie_opt_out.or(details.hie_opt_out),
+                hie_opt_out: sent.patient.hie_opt_out.or(details.hie_opt_out),
                 fingerprint: Some(PatientFingerprint::of(&details.demographics, secrets.key, io.now())),
+                created: sent.created,
             };
-            Ok((finish(io, person, begun, link).await?, Some(allowance)))
+            Ok((finish(io, person, begun, link).await?, Some(sent.allowance)))
         }
         Err(error) => {
             leave(io, person, begun, &error).await;

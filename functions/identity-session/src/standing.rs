@@ -5,6 +5,7 @@ use serde::Serialize;
 use shared::Error;
 use shared::domain::identity::{Identity, Standing};
 use shared::domain::patient::{PatientSlot, Unsettled};
+use shared::domain::person_root::ConsentGap;
 use shared::domain::{OwnerId, Time, Timing};
 use shared::edge::http::Next;
 use shared::ports::{Clock, ConsentTerms};
@@ -32,6 +33,7 @@ pub async fn show(io: &(impl ReadPerson + ConsentTerms + Clock), owner: &OwnerId
     let shown = standing(&slot, &identity, now, io.timing());
     let next = match root.covering(io.consent_rule()) {
         Ok(_grant) => shown.next,
+        Err(ConsentGap::Erasing) => Next::WAIT,
         Err(_gap) => Next::GIVE_CONSENT,
     };
     Ok(Shown { next, ..shown })

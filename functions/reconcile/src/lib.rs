@@ -8,7 +8,10 @@
 //! Metriport retries a webhook only on request.
 //!
 //! Only an operator can end a quarantine, by its deadline. `reconcile` counts active and overdue ones for two alarms.
+//!
+//! An erasure that waits, or whose worker died, is continued by `account-work` when its due time has passed.
 
+mod erasures;
 mod quarantines;
 mod replay;
 mod tick;
@@ -23,18 +26,20 @@ use shared::edge::init::{BACKGROUND, Init, InitError};
 use shared::metrics::Metrics;
 use shared::metriport::{Client, WebhookReplay};
 use shared::ports::Clock;
-use shared::queue::{AdvanceQueue, SendAdvance};
-use shared::store::{CountQuarantines, KeepReplays, ReadDue, Table};
+use shared::queue::{AccountWorkQueue, AdvanceQueue, SendAccountWork, SendAdvance};
+use shared::store::{CountQuarantines, KeepReplays, ReadDue, ReadDueErasures, Table};
 
 shared::ports! {
     /// The ports that the steps use.
-    pub trait Ports = ReadDue + CountQuarantines + KeepReplays + SendAdvance + WebhookReplay + CountCall + Clock;
+    pub trait Ports = ReadDue + ReadDueErasures + CountQuarantines + KeepReplays
+        + SendAdvance + SendAccountWork + WebhookReplay + CountCall + Clock;
 }
 
 /// The adapters and the configuration of the function.
 pub struct Deps {
     table: Table,
     advances: AdvanceQueue,
+    account_work: AccountWorkQueue,
     metriport: Client,
     clock: SystemClock,
     day: DayBudget,
@@ -44,6 +49,7 @@ pub struct Deps {
 shared::holds!(Deps {
     HasStore: table: Table,
     HasAdvances: advances: AdvanceQueue,
+    HasAccountWork: account_work: AccountWorkQueue,
     HasUpstream: metriport: Client,
     HasBudget: day: DayBudget,
     HasClock: clock: SystemClock,
@@ -56,6 +62,7 @@ impl Deps {
             day: init.day_budget(&table)?,
             table,
             advances: init.advance_queue()?,
+            account_work: init.account_work_queue()?,
             metriport: init.metriport(BACKGROUND).await?,
             clock: init.clock(),
             metrics: init.metrics.clone(),
@@ -84,16 +91,18 @@ async fn tick(deps: &Deps) -> Result<Value, Error> {
 /// Returns the number of sent messages, and whether a replay was requested.
 ///
 /// # Errors
-/// Fails if overdue work cannot be sent, or quarantines cannot be counted.
+/// Fails if overdue work cannot be sent, or quarantines or erasures cannot be read.
 pub async fn once(io: &impl Ports, metrics: &Metrics) -> Result<(usize, bool), Error> {
     let now = io.now();
     let sent = tick::tick(io, metrics, now).await?;
     let counted = quarantines::count(io, metrics, now).await;
+    let erasures = erasures::tick(io, metrics, now).await;
     let replayed = replay::replay(io, metrics, now).await;
     if let Err(error) = &replayed {
         tracing::warn!(context = %error, "failed webhook deliveries could not be checked");
     }
     // Last, so that it delays nothing. The alarm on this function's errors sees a failure.
     counted?;
+    erasures?;
     Ok((sent, replayed.unwrap_or(false)))
 }

@@ -41,7 +41,7 @@ pub struct QueueSelection {
     /// Name of the stack that has the queues.
     #[arg(long, env = "STACK_NAME", default_value = "ias", value_name = "NAME")]
     pub stack: String,
-    /// Only this queue's dead letters: webhook-events, run-advance or record-fetch.
+    /// Only this queue's dead letters: webhook-events, run-advance, record-fetch or account-work.
     #[arg(long, value_name = "QUEUE", value_parser = source)]
     pub queue: Option<SourceQueue>,
 }

@@ -209,6 +209,32 @@ impl fmt::Debug for RecordFolder {
     }
 }
 
+/// The id of an erasure's receipt. It is the credential for the receipt, so it is random, and `Debug` hides it.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ReceiptId(#[serde(with = "uuid::serde::simple")] Uuid);
+
+impl ReceiptId {
+    /// Wraps a random UUID (version 4) that was made outside the domain.
+    #[must_use]
+    pub const fn new(random: Uuid) -> Self {
+        Self(random)
+    }
+}
+
+/// 32 lowercase hex digits.
+impl fmt::Display for ReceiptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.simple().fmt(f)
+    }
+}
+
+impl fmt::Debug for ReceiptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[receipt id]")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,7 +16,7 @@ mod hour;
 pub mod key;
 pub mod proof;
 #[cfg(test)]
-mod sample;
+pub(in crate::domain) mod sample;
 pub mod seal;
 pub mod shard_file;
 pub mod touched;

@@ -9,6 +9,7 @@ pub mod challenge;
 pub mod claims;
 pub mod consent;
 pub mod demographics;
+pub mod erasure;
 pub mod identity;
 pub mod ids;
 pub mod in_turn;

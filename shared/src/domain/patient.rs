@@ -36,6 +36,10 @@ pub struct PatientSlot {
     /// The folder of the person's records in the bucket. Items of earlier versions lack it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<RecordFolder>,
+    /// Whether a creation of a patient was sent whose outcome is unknown. A patient that is found later with the
+    /// person's external id was then created here, because the search before the creation found none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub creating: bool,
     /// Counts every write.
     #[serde(default)]
     pub version: u64,
@@ -58,6 +62,10 @@ pub struct PatientLink {
     /// The fingerprint of these demographics. Links of earlier versions lack it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<PatientFingerprint>,
+    /// Whether this stack created the patient. An erasure deletes no other patient at Metriport. Links of earlier
+    /// versions lack it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub created: bool,
 }
 
 /// A change of demographics that has begun.
@@ -200,12 +208,23 @@ impl PatientSlot {
         }
     }
 
+    /// The slot that is stored before a patient is created.
+    #[must_use]
+    pub fn begin_creation(&self) -> Self {
+        Self {
+            creating: true,
+            version: self.version + 1,
+            ..self.clone()
+        }
+    }
+
     /// Ends a successful change.
     #[must_use]
     pub fn finish(self, link: PatientLink) -> Self {
         Self {
             link: Some(link),
             intent: None,
+            creating: false,
             version: self.version + 1,
             ..self
         }

@@ -1,5 +1,6 @@
-//! The root of a person's items: their consent and its grant, and the quarantine of their records. Every decision that
-//! depends on one of them reads this item or checks it in a transaction.
+//! The root of a person's items: their consent and its grant, the quarantine of their records, a legal hold, and the
+//! mark of an unfinished erasure. Every decision that depends on one of them reads this item or checks it in a
+//! transaction.
 
 #[cfg(test)]
 mod tests;
@@ -8,10 +9,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Time;
 use super::consent::{Consent, ConsentRule, GivenConsent};
+use super::erasure::RequestedErasure;
 use super::quarantine::Quarantine;
 use super::record::Record;
+use super::{ReceiptId, Time};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -19,7 +21,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PersonRoot {
-    /// Counts the withdrawals.
+    /// Counts the withdrawals and erasures.
     #[serde(default)]
     pub grant: u64,
     /// The consent, unless the person gave none or withdrew it.
@@ -34,19 +36,25 @@ pub struct PersonRoot {
     /// The last quarantine of the person's records, even if it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<Quarantine>,
+    /// The unfinished erasure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erasure: Option<RequestedErasure>,
+    /// When an operator put the data on legal hold. Nothing of it is erased until an operator ends the hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_since: Option<Time>,
     /// Counts every write.
     #[serde(default)]
     pub version: u64,
 }
 
-/// The number of the consent under which work began. A withdrawal ends the grant, and a later consent has another.
-/// `None` means that the app keeps the consent, so no condition applies.
+/// The number under which work began. A withdrawal or an erasure ends the grant, and later work has another. `None`
+/// means that an earlier version began the work, so no condition applies.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Grant(Option<u64>);
 
 impl Grant {
-    /// The grant of a stack whose app keeps the consent.
+    /// The grant of work that an earlier version began.
     pub const UNCONDITIONAL: Self = Self(None);
 
     /// The grant with this number.
@@ -77,16 +85,31 @@ pub enum ConsentGap {
     Withdrawn,
     /// The consent names another notice than the one in force.
     OtherNotice,
+    /// Everything that is stored about the person is being erased.
+    Erasing,
+}
+
+/// Why an erasure does not begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErasureBar {
+    /// The data are on legal hold.
+    Held,
+    /// An unfinished one has this receipt.
+    UnderWay(ReceiptId),
 }
 
 impl PersonRoot {
     /// The grant of the consent that covers requests now.
     ///
     /// # Errors
-    /// Fails if the rule requires a consent to its notice, and the person has not given this consent.
+    /// Fails during an erasure. Also fails if the rule requires a consent to its notice, and the person has not given
+    /// this consent.
     pub fn covering(&self, rule: &ConsentRule) -> Result<Grant, ConsentGap> {
+        if self.erasure.is_some() {
+            return Err(ConsentGap::Erasing);
+        }
         let ConsentRule::Notice(notice) = rule else {
-            return Ok(Grant::UNCONDITIONAL);
+            return Ok(Grant::of(self.grant));
         };
         match (&self.consent, self.withdrawn_at) {
             (Some(consent), _) if notice.has(&consent.notice_version, &consent.notice_sha256) => {
@@ -101,9 +124,7 @@ impl PersonRoot {
     /// Whether work that began under this grant may go on.
     #[must_use]
     pub fn holds(&self, grant: Grant) -> bool {
-        grant
-            .number()
-            .is_none_or(|number| self.consent.is_some() && self.grant == number)
+        grant.number().is_none_or(|number| self.grant == number)
     }
 
     /// Gives a consent. `None` if the person gave the same consent before.
@@ -132,8 +153,52 @@ impl PersonRoot {
             consent: None,
             withdrawn_at: Some(now),
             keep_ended_at: self.keep_end(now),
-            quarantine: self.quarantine.clone(),
             version: self.version + 1,
+            ..self.clone()
+        })
+    }
+
+    /// Marks the person for an erasure, and ends their consent and its grant.
+    ///
+    /// # Errors
+    /// Fails if the data are on hold, or if an erasure is unfinished.
+    pub fn begin_erasure(&self, receipt: ReceiptId, now: Time) -> Result<Self, ErasureBar> {
+        match (&self.erasure, self.held_since) {
+            (Some(erasure), _) => Err(ErasureBar::UnderWay(erasure.receipt)),
+            (None, Some(_)) => Err(ErasureBar::Held),
+            (None, None) => Ok(Self {
+                grant: self.grant + 1,
+                consent: None,
+                withdrawn_at: Some(now),
+                keep_ended_at: self.keep_end(now),
+                erasure: Some(RequestedErasure {
+                    receipt,
+                    requested_at: now,
+                }),
+                version: self.version + 1,
+                ..self.clone()
+            }),
+        }
+    }
+
+    /// The root after everything else was deleted. Only the numbers are left, so that no write that began before the
+    /// erasure succeeds after it.
+    #[must_use]
+    pub fn erased(&self) -> Self {
+        Self {
+            grant: self.grant,
+            version: self.version + 1,
+            ..Self::default()
+        }
+    }
+
+    /// Puts the data on legal hold, or ends the hold. `None` if nothing changes.
+    #[must_use]
+    pub fn hold(&self, since: Option<Time>) -> Option<Self> {
+        (self.held_since.is_some() != since.is_some()).then(|| Self {
+            held_since: since,
+            version: self.version + 1,
+            ..self.clone()
         })
     }
 

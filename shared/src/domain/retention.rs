@@ -12,7 +12,7 @@ pub const DAY_COUNT_DAYS: u16 = 8;
 /// DynamoDB"), so no code relies on the deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndedBy {
-    /// Nothing yet but an operator's command.
+    /// The person's request for erasure.
     Person,
     /// The end of the work that it locks. Its deadline frees the lock if no process deletes the item.
     Work,
@@ -48,7 +48,7 @@ const fn item(keys: &'static str, ended_by: EndedBy) -> ItemKind {
 }
 
 /// Every kind of item.
-pub const ITEMS: [ItemKind; 22] = [
+pub const ITEMS: [ItemKind; 23] = [
     item("OWNER#/PATIENT", EndedBy::Person),
     item("OWNER#/IDENTITY", EndedBy::Person),
     item("OWNER#/PERSON", EndedBy::Person),
@@ -67,11 +67,31 @@ pub const ITEMS: [ItemKind; 22] = [
     item("REQUEST#/RUN", EndedBy::Days(CORRELATION_DAYS)),
     item("AAL2#/USED", EndedBy::Days(CORRELATION_DAYS)),
     item("MESSAGE#/SEEN", EndedBy::Days(CORRELATION_DAYS)),
+    item("ERASURE#/JOB", EndedBy::Parameter("AccessLogRetentionDays")),
     item("LOG#/DATE", EndedBy::Parameter("AccessLogRetentionDays")),
     item("BUDGET#/DATE", EndedBy::Days(DAY_COUNT_DAYS)),
     item("BUDGET#/STATE", EndedBy::Stack),
     item("REPLAYS/STATE", EndedBy::Stack),
 ];
+
+/// The kind of the item with these keys.
+#[must_use]
+pub fn kind_of(partition: &str, sort: &str) -> Option<&'static ItemKind> {
+    ITEMS.iter().find(|kind| {
+        let (pk, sk) = kind.keys.split_once('/').unwrap_or((kind.keys, ""));
+        let of_partition = if pk.ends_with('#') {
+            partition.starts_with(pk)
+        } else {
+            partition == pk
+        };
+        let of_sort = match sk {
+            "DATE" => sort.starts_with(|first: char| first.is_ascii_digit()),
+            prefix if prefix.ends_with('#') => sort.starts_with(prefix),
+            whole => sort == whole,
+        };
+        of_partition && of_sort
+    })
+}
 
 /// A kind of object in S3.
 #[derive(Debug, Clone, Copy)]

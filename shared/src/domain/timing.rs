@@ -202,6 +202,26 @@ impl Timing {
         self.of(30 * 24 * HOUR)
     }
 
+    /// The longest time that a function but `record-fetch` works on a request or message: a minute. The rest allows for
+    /// clocks that differ.
+    #[must_use]
+    pub fn last_step(self) -> Duration {
+        self.of(Duration::from_secs(70))
+    }
+
+    /// How long a worker of an erasure may take between two writes before another one takes over.
+    #[must_use]
+    pub fn erasure_lease(self) -> Duration {
+        self.of(2 * MINUTE)
+    }
+
+    /// The pause after Metriport did not delete a patient, after `attempts` earlier calls: a minute, then twice as long
+    /// each time, up to an hour.
+    #[must_use]
+    pub fn erasure_retry(self, attempts: u32) -> Duration {
+        self.of((MINUTE * (1 << attempts.min(6))).min(HOUR))
+    }
+
     /// How long webhook keys are used before they are read again. A key that the operator has removed from the secret
     /// may be accepted for that long.
     #[must_use]

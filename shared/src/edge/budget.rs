@@ -58,6 +58,18 @@ port! {
 }
 
 port! {
+    /// Decides when a patient may be deleted.
+    pub trait DeleteInTurn via HasBudget {
+        /// The turn of a deletion: now if a place is free, otherwise a time to try again. A deletion that may be made
+        /// now counts as a call of the day.
+        ///
+        /// # Errors
+        /// When the table fails.
+        async fn turn_of_deletion(&self, now: Time) -> Result<Turn, StoreError>;
+    }
+}
+
+port! {
     /// Applies Metriport's answers about its limits to all functions.
     pub trait PauseCalls via HasBudget {
         /// Applies an error that came at `now`:
@@ -229,6 +241,17 @@ impl StartInTurn for RateBudget {
         let turn = match self.take(budget, now).await? {
             Took::Yes(_) => self.count(Share::Start, now).await?,
             Took::No(held) => Turn::Granted(self.places(budget).retry_at(&held, now, draw())),
+        };
+        Ok(self.measure_turn(budget, now, turn))
+    }
+}
+
+impl DeleteInTurn for RateBudget {
+    async fn turn_of_deletion(&self, now: Time) -> Result<Turn, StoreError> {
+        let budget = Budget::PatientWrites;
+        let turn = match self.take(budget, now).await? {
+            Took::Yes(_) => self.count(Share::Start, now).await?,
+            Took::No(held) => Turn::Busy(self.places(budget).free_at(&held, now)),
         };
         Ok(self.measure_turn(budget, now, turn))
     }

@@ -7,10 +7,14 @@ use crate::edge::error::Error;
 use crate::edge::http::{Code, Problem};
 use crate::store::StoreError;
 
+/// `Retry-After` during an erasure, whose sweeps are a minute or sixteen minutes apart.
+const ERASING_RETRY_SECS: u64 = 60;
+
 /// The grant of the person's consent.
 ///
 /// # Errors
-/// When the deployment asks for consent, and the person has not consented to the notice in force.
+/// When the deployment asks for consent, and the person has not consented to the notice in force. Also while the person
+/// is being erased.
 pub fn consented(root: &PersonRoot, rule: &ConsentRule) -> Result<Grant, Error> {
     root.covering(rule).map_err(|gap| refuse(gap, rule).into())
 }
@@ -20,13 +24,17 @@ pub fn consented(root: &PersonRoot, rule: &ConsentRule) -> Result<Grant, Error> 
 #[must_use]
 pub fn refuse_withdrawn(error: Error, rule: &ConsentRule) -> Error {
     match error {
-        Error::Store(StoreError::GrantEnded) => refuse(ConsentGap::Withdrawn, rule).into(),
+        Error::Store(StoreError::GrantEnded) => match rule {
+            ConsentRule::Notice(_) => refuse(ConsentGap::Withdrawn, rule).into(),
+            ConsentRule::KeptElsewhere => Problem::new(Code::StateChanged).retry_after(1).into(),
+        },
         other => other,
     }
 }
 
 fn refuse(gap: ConsentGap, rule: &ConsentRule) -> Problem {
     let detail = match gap {
+        ConsentGap::Erasing => return refuse_erasing(),
         ConsentGap::Missing => "the person has not given their consent",
         ConsentGap::Withdrawn => "the person has withdrawn their consent",
         ConsentGap::OtherNotice => "the person consented to another notice than the one in force",
@@ -36,6 +44,12 @@ fn refuse(gap: ConsentGap, rule: &ConsentRule) -> Problem {
         ConsentRule::Notice(notice) => problem.notice(notice),
         ConsentRule::KeptElsewhere => problem,
     }
+}
+
+/// The refusal while everything that is stored about the person is being erased.
+#[must_use]
+pub fn refuse_erasing() -> Problem {
+    Problem::new(Code::ErasureInProgress).retry_after(ERASING_RETRY_SECS)
 }
 
 #[cfg(test)]
@@ -56,7 +70,7 @@ mod tests {
         assert_eq!(during, consented(&withdrawn, &rule).unwrap_err().into_problem());
         assert_eq!(during.notice.as_deref(), Some(&notice));
         let kept_elsewhere = refuse_withdrawn(StoreError::GrantEnded.into(), &ConsentRule::KeptElsewhere);
-        assert_eq!(kept_elsewhere.into_problem().notice, None);
+        assert_eq!(kept_elsewhere.into_problem().code, Code::StateChanged);
         let other = refuse_withdrawn(StoreError::Unavailable("busy".to_owned()).into(), &rule);
         assert_eq!(other.into_problem().code, Code::Unavailable);
     }

@@ -11,11 +11,12 @@ use crate::aws::Aws;
 use crate::clock::SystemClock;
 use crate::config::{ConfigError, Env};
 use crate::deployment::Deployment;
+use crate::domain::FacilityId;
 use crate::edge::budget::{CallerBudget, DayBudget, PersonBudget, RateBudget};
 use crate::metrics::Metrics;
 use crate::metriport::{self, ClientOptions, ClientOptionsError, HttpClientError};
 use crate::owner::{OwnerKey, OwnerKeyError};
-use crate::queue::{AdvanceQueue, DeadLetterQueue, FetchQueue, SourceQueue, WebhookEventQueue};
+use crate::queue::{AccountWorkQueue, AdvanceQueue, DeadLetterQueue, FetchQueue, SourceQueue, WebhookEventQueue};
 use crate::records::{Bucket, LinkClient, LinkPolicy, RecordsError};
 use crate::seals::SealBucket;
 use crate::secrets::{self, SecretError, StoredApiKey};
@@ -197,6 +198,20 @@ impl Init {
         Ok(self.env.required("STACK_NAME")?.to_owned())
     }
 
+    /// `FACILITY_ID`: the facility of patients.
+    ///
+    /// # Errors
+    /// When the variable is missing or malformed.
+    pub fn facility(&self) -> Result<FacilityId, InitError> {
+        const FACILITY: &str = "FACILITY_ID";
+        let facility = FacilityId::parse(self.env.required(FACILITY)?);
+        let malformed = ConfigError {
+            name: FACILITY,
+            problem: "not a well-formed id",
+        };
+        Ok(facility.map_err(|_not_an_id| malformed)?)
+    }
+
     /// The queue `run-advance`.
     ///
     /// # Errors
@@ -211,6 +226,14 @@ impl Init {
     /// When its variable is missing.
     pub fn fetch_queue(&self) -> Result<FetchQueue, InitError> {
         Ok(FetchQueue::read(&self.aws.sqs(), &self.env)?)
+    }
+
+    /// The queue `account-work`.
+    ///
+    /// # Errors
+    /// When its variable is missing.
+    pub fn account_work_queue(&self) -> Result<AccountWorkQueue, InitError> {
+        Ok(AccountWorkQueue::read(&self.aws.sqs(), &self.env)?)
     }
 
     /// The queue `webhook-events`.

@@ -14,6 +14,6 @@ mod verified;
 
 pub use announce::{announce_change, announce_end, announce_pull, announce_record};
 pub use batch::each;
-pub use consented::{consented, refuse_withdrawn};
+pub use consented::{consented, refuse_erasing, refuse_withdrawn};
 pub use quarantine::{QuarantineView, read_origin, refuse_quarantined, view_quarantine};
 pub use verified::verified;

@@ -59,6 +59,15 @@ impl IdempotencyKey {
         let parts = [scope.as_bytes(), self.0.as_bytes()];
         secret.keyed_hash("idempotency-key", &parts).map(KeyHash)
     }
+
+    /// A hash that differs from the name of the key's entry by its `label`, so that a reader of the entries cannot
+    /// know it.
+    ///
+    /// # Errors
+    /// Fails like [`KeyedHash::keyed_hash`].
+    pub fn secret<H: KeyedHash>(&self, secret: &H, label: &str, scope: &str) -> Result<String, H::Error> {
+        secret.keyed_hash(label, &[scope.as_bytes(), self.0.as_bytes()])
+    }
 }
 
 impl fmt::Debug for IdempotencyKey {

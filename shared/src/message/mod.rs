@@ -1,6 +1,6 @@
-//! The messages in queues: due work, links to fetch, webhook events, and reasons of dead letters. They carry ids and
-//! states, and the link of a consolidated query that we asked for, but never clinical data. Every message names its
-//! version, so that a consumer can refuse an unknown version.
+//! The messages in queues: due work, links to fetch, webhook events, erasures, and reasons of dead letters. They carry
+//! ids and states, and the link of a consolidated query that we asked for, but never clinical data. Every message names
+//! its version, so that a consumer can refuse an unknown version.
 
 pub mod dead_letter;
 pub mod webhook;
@@ -10,6 +10,7 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::erasure::ErasureId;
 use crate::domain::pull::Pull;
 use crate::domain::record::Record;
 use crate::domain::{OwnerId, PullId, RecordId};
@@ -83,6 +84,28 @@ pub struct FetchRecord {
     pub due_seq: u64,
     /// The link.
     pub link: Link,
+}
+
+/// Tells `account-work` that an erasure may have to go on. The worker follows the stored stage, so a duplicate finds
+/// nothing to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountWork {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The erasure.
+    pub erasure: ErasureId,
+}
+
+impl AccountWork {
+    /// The message about an erasure.
+    #[must_use]
+    pub const fn erase(erasure: ErasureId) -> Self {
+        Self {
+            version: VERSION,
+            erasure,
+        }
+    }
 }
 
 /// A presigned link. `Debug` does not show it, because the link opens a record for a few minutes.
@@ -162,6 +185,15 @@ mod tests {
         let advance: Advance = parse(&pull).unwrap();
         assert_eq!(advance.subject, Subject::Pull(PullId::parse(ID).unwrap()));
         assert_eq!(serde_json::to_string(&advance).unwrap(), pull);
+    }
+
+    #[test]
+    fn wire_form_of_account_work_is_stable() {
+        let hex = "ab".repeat(32);
+        let text = format!(r#"{{"version":1,"erasure":"{hex}"}}"#);
+        let work: AccountWork = parse(&text).unwrap();
+        assert_eq!(work, AccountWork::erase(ErasureId::parse(&hex).unwrap()));
+        assert_eq!(serde_json::to_string(&work).unwrap(), text);
     }
 
     #[test]

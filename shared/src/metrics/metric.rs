@@ -97,6 +97,18 @@ impl Metric {
         Self::of(Name::RecordsQuarantined, 1)
     }
 
+    /// An erasure is finished, this long after its request.
+    #[must_use]
+    pub fn erasure_finished(took: Duration) -> Self {
+        Self::of(Name::ErasureTime, millis(took))
+    }
+
+    /// The number of erasures that take too long.
+    #[must_use]
+    pub const fn erasures_late(count: u64) -> Self {
+        Self::of(Name::ErasuresLate, count)
+    }
+
     /// The number of persons whose records are quarantined.
     #[must_use]
     pub const fn quarantines_active(count: u64) -> Self {

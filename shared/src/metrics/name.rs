@@ -77,6 +77,10 @@ names! {
     QuarantinesActive: Count,
     /// Quarantines whose deadline has passed; not written for zero.
     QuarantinesOverdue: Count,
+    /// The time from the request for an erasure to its receipt.
+    ErasureTime: Milliseconds,
+    /// Erasures without a receipt six hours after their request; not written for zero.
+    ErasuresLate: Count,
     /// A delivery was verified and, unless it is a ping, queued. Repeated deliveries count again.
     WebhooksAccepted: Count by "Event",
     /// A delivery was answered with an error.

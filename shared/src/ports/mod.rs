@@ -59,6 +59,8 @@ has! {
     HasAdvances,
     /// Holds the queue of links to fetch.
     HasFetches,
+    /// Holds the queue of work on whole persons.
+    HasAccountWork,
     /// Holds the queue of webhook events.
     HasWebhookEvents,
     /// Holds a client of Metriport.

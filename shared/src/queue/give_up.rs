@@ -24,11 +24,18 @@ pub enum SourceQueue {
     RunAdvance,
     /// `record-fetch`.
     RecordFetch,
+    /// `account-work`.
+    AccountWork,
 }
 
 impl SourceQueue {
     /// Every source queue.
-    pub const ALL: [Self; 3] = [Self::WebhookEvents, Self::RunAdvance, Self::RecordFetch];
+    pub const ALL: [Self; 4] = [
+        Self::WebhookEvents,
+        Self::RunAdvance,
+        Self::RecordFetch,
+        Self::AccountWork,
+    ];
 
     /// The name in logs, in envelopes and on the command line.
     #[must_use]
@@ -37,6 +44,7 @@ impl SourceQueue {
             Self::WebhookEvents => "webhook-events",
             Self::RunAdvance => "run-advance",
             Self::RecordFetch => "record-fetch",
+            Self::AccountWork => "account-work",
         }
     }
 
@@ -46,6 +54,7 @@ impl SourceQueue {
             Self::WebhookEvents => "WEBHOOK_EVENTS_DEAD_LETTERS_URL",
             Self::RunAdvance => "RUN_ADVANCE_DEAD_LETTERS_URL",
             Self::RecordFetch => "RECORD_FETCH_DEAD_LETTERS_URL",
+            Self::AccountWork => "ACCOUNT_WORK_DEAD_LETTERS_URL",
         }
     }
 
@@ -55,7 +64,7 @@ impl SourceQueue {
     fn strip_record_links(self, body: &str) -> Cow<'_, str> {
         match self {
             Self::WebhookEvents => without_delivered_link(body),
-            Self::RunAdvance => Cow::Borrowed(body),
+            Self::RunAdvance | Self::AccountWork => Cow::Borrowed(body),
             Self::RecordFetch => Cow::Owned(without_links(body)),
         }
     }

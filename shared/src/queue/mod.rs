@@ -13,7 +13,7 @@ pub use give_up::{DeadLetter, DeadLetterQueue, KeepDeadLetter, SourceQueue};
 use crate::config::{ConfigError, Env};
 use crate::domain::Timing;
 use crate::message::webhook::WebhookEvent;
-use crate::message::{Advance, FetchRecord};
+use crate::message::{AccountWork, Advance, FetchRecord};
 use crate::ports::{HasAdvances, port};
 
 /// SQS delays a message by at most fifteen minutes. A longer wait is stored as a due time in the table.
@@ -66,6 +66,14 @@ port! {
     pub trait SendWebhookEvent via HasWebhookEvents {
         /// Sends one event without delay. `Ok` means that the event is durable.
         async fn send_webhook_event(&self, event: &WebhookEvent) -> Result<(), QueueError>;
+    }
+}
+
+port! {
+    /// Sends `account-work` messages.
+    pub trait SendAccountWork via HasAccountWork {
+        /// Sends one message without delay.
+        async fn send_account_work(&self, work: &AccountWork) -> Result<(), QueueError>;
     }
 }
 
@@ -158,6 +166,8 @@ queue!(/// The queue `run-advance`.
     AdvanceQueue, "RUN_ADVANCE_QUEUE_URL");
 queue!(/// The queue `record-fetch`.
     FetchQueue, "RECORD_FETCH_QUEUE_URL");
+queue!(/// The queue `account-work`.
+    AccountWorkQueue, "ACCOUNT_WORK_QUEUE_URL");
 queue!(/// The queue `webhook-events`.
     WebhookEventQueue, "WEBHOOK_EVENTS_QUEUE_URL");
 
@@ -189,6 +199,12 @@ impl SendAdvance for AdvanceQueue {
 impl SendFetch for FetchQueue {
     async fn send_fetch(&self, fetch: &FetchRecord) -> Result<(), QueueError> {
         self.0.send(fetch, Duration::ZERO).await
+    }
+}
+
+impl SendAccountWork for AccountWorkQueue {
+    async fn send_account_work(&self, work: &AccountWork) -> Result<(), QueueError> {
+        self.0.send(work, Duration::ZERO).await
     }
 }
 

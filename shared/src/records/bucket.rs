@@ -15,6 +15,7 @@ use bytes::Bytes;
 use super::RecordsError;
 use crate::aws::aws_code;
 use crate::config::{ConfigError, Env};
+use crate::domain::erasure::BucketEntry;
 use crate::domain::record::Conversion;
 use crate::domain::{RecordFolder, RecordId};
 use crate::message::Link;
@@ -23,6 +24,8 @@ use crate::ports::port;
 /// How long S3 may take to assemble one object from many parts. S3 can need minutes, and sends white space until it is
 /// done (docs.aws.amazon.com, `CompleteMultipartUpload`).
 const COMPLETE_TIMEOUT: Duration = Duration::from_secs(300);
+/// Number of entries that an erasure lists at once. They are stored in the job, whose item has at most 400 kB.
+const ERASED_MAX: i32 = 100;
 
 /// The bucket of one deployment.
 #[derive(Clone)]
@@ -70,7 +73,17 @@ port! {
     }
 }
 
-/// Deletes records. No function has this port.
+port! {
+    /// Deletes everything that a person has in the bucket. Only `account-work` has this port.
+    pub trait EraseObjects via HasBucket {
+        /// Some objects and unfinished uploads whose keys begin with `prefix`; none if nothing is left.
+        async fn entries_to_erase(&self, prefix: &str) -> Result<Vec<BucketEntry>, RecordsError>;
+        /// Deletes an object, or aborts an upload. Succeeds if there is none.
+        async fn erase_entry(&self, entry: &BucketEntry) -> Result<(), RecordsError>;
+    }
+}
+
+/// Deletes records by an operator's command. No function has this port.
 pub trait DeleteObject {
     /// Whether there is an object. Without the permission to list the bucket, S3 refuses the call if there is none.
     fn has_object(&self, key: &str) -> impl Future<Output = Result<bool, RecordsError>> + Send;
@@ -96,6 +109,12 @@ impl Bucket {
     pub fn key(folder: Option<RecordFolder>, record: RecordId, form: Conversion) -> String {
         let folder = folder.map(|folder| format!("{folder}/")).unwrap_or_default();
         format!("records/{folder}{record}.{}", form.as_str())
+    }
+
+    /// The beginning of all keys in a folder.
+    #[must_use]
+    pub fn prefix(folder: RecordFolder) -> String {
+        format!("records/{folder}/")
     }
 }
 
@@ -242,6 +261,50 @@ impl DeleteObject for Bucket {
         let call = self.client.delete_object().bucket(&self.name).key(key);
         call.send().await.map_err(|error| bucket_error!(error))?;
         Ok(())
+    }
+}
+
+impl EraseObjects for Bucket {
+    async fn entries_to_erase(&self, prefix: &str) -> Result<Vec<BucketEntry>, RecordsError> {
+        let uploads = self.client.list_multipart_uploads().bucket(&self.name).prefix(prefix);
+        let uploads = uploads.max_uploads(ERASED_MAX).send().await;
+        let uploads = uploads.map_err(|error| bucket_error!(error))?;
+        let uploads = uploads.uploads().iter().filter_map(|upload| {
+            Some(BucketEntry {
+                key: upload.key()?.to_owned(),
+                upload: Some(upload.upload_id()?.to_owned()),
+                bytes: 0,
+            })
+        });
+        let uploads: Vec<_> = uploads.collect();
+        if !uploads.is_empty() {
+            return Ok(uploads);
+        }
+        let objects = self.client.list_objects_v2().bucket(&self.name).prefix(prefix);
+        let objects = objects.max_keys(ERASED_MAX).send().await;
+        let objects = objects.map_err(|error| bucket_error!(error))?;
+        let objects = objects.contents().iter().filter_map(|object| {
+            Some(BucketEntry {
+                key: object.key()?.to_owned(),
+                upload: None,
+                bytes: object
+                    .size()
+                    .and_then(|bytes| bytes.try_into().ok())
+                    .unwrap_or_default(),
+            })
+        });
+        Ok(objects.collect())
+    }
+
+    async fn erase_entry(&self, entry: &BucketEntry) -> Result<(), RecordsError> {
+        let Some(upload) = &entry.upload else {
+            return self.delete_object(&entry.key).await;
+        };
+        let call = self.client.abort_multipart_upload().bucket(&self.name);
+        match call.key(&entry.key).upload_id(upload).send().await {
+            Err(error) if aws_code(&error) != "NoSuchUpload" => Err(bucket_error!(error)),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ pub enum StoreError {
     /// These conditions failed, in the order of the transaction's writes. Nothing was written.
     #[error("conditions failed: {0:?}")]
     Conflict(Vec<Condition>),
-    /// The person has withdrawn the consent under which the work was accepted. Nothing was written. A grant that has
+    /// A withdrawal or an erasure has ended the grant under which the work began. Nothing was written. A grant that has
     /// ended never holds again, so no step retries the write.
     #[error("the person's grant has ended")]
     GrantEnded,

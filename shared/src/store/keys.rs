@@ -2,6 +2,7 @@
 //! `template.yaml` distinguish partitions by this prefix, so that each function reaches only the kinds it needs.
 
 use crate::domain::budget::Budget;
+use crate::domain::erasure::ErasureId;
 use crate::domain::log::{LogDay, LogEntry, SHARDS, shard};
 use crate::domain::{
     Aal2SessionHash, IdentitySessionId, MessageId, OwnerId, PatientId, PullId, RecordId, UpstreamRequestId,
@@ -23,6 +24,7 @@ pub(super) const PATIENT: &str = "PATIENT";
 pub(super) const IDENTITY: &str = "IDENTITY";
 /// The root sorts after the patient and the identity, so that one query reads all three.
 pub(super) const ROOT: &str = "PERSON";
+pub(super) const SHARES: &str = "SHARES";
 pub(super) const OPEN_RECORDS: &str = "OPEN_RECORDS";
 pub(super) const PULL: &str = "RUN#";
 pub(super) const RECORD: &str = "RECORD#";
@@ -65,7 +67,7 @@ pub(super) fn idempotency(owner: &OwnerId, hash: &KeyHash) -> Key {
     key(owner_partition(owner), format!("IDEMPOTENCY#{}", hash.as_str()))
 }
 pub(super) fn shares(owner: &OwnerId) -> Key {
-    key(owner_partition(owner), "SHARES")
+    key(owner_partition(owner), SHARES)
 }
 pub(super) fn open_records(owner: &OwnerId) -> Key {
     key(owner_partition(owner), OPEN_RECORDS)
@@ -125,6 +127,18 @@ pub(super) fn read_log_owner(pk: &str) -> Option<OwnerId> {
     OwnerId::parse(pk.strip_prefix("LOG#")?).ok()
 }
 
+/// The partition of an erasure. Its name is a hash of the receipt id, so that a reader of keys cannot read receipts.
+pub(super) const ERASURE: &str = "ERASURE#";
+
+pub(super) fn erasure(id: ErasureId) -> Key {
+    key(format!("{ERASURE}{id}"), "JOB")
+}
+
+/// Reads the erasure from its partition key.
+pub(super) fn read_erasure(pk: &str) -> Option<ErasureId> {
+    ErasureId::parse(pk.strip_prefix(ERASURE)?)
+}
+
 /// The one row about failed deliveries, for the whole account.
 pub(super) fn replays() -> Key {
     key("REPLAYS".to_owned(), "STATE")
@@ -154,6 +168,9 @@ pub(super) fn due_shard(id: &[u8; 16]) -> String {
 /// The partition of the due index that lists active quarantines by their deadline. They are few, so one suffices.
 /// [`due_shard_name`] never gives this name, so `reconcile` does not take a quarantine for overdue work.
 pub(super) const DUE_QUARANTINES: &str = "DUE#quarantine";
+
+/// The partition of the due index that lists unfinished erasures by their due time.
+pub(super) const DUE_ERASURES: &str = "DUE#erasure";
 
 pub(super) fn due_shard_name(shard: u8) -> String {
     format!("DUE#{shard}")

@@ -101,7 +101,11 @@ impl LogWriter {
     }
 
     fn ttl(&self, entry: &LogEntry) -> AttributeValue {
-        number(entry.at.seconds_ceil() + self.retention_days * 86_400)
+        self.expiry(entry.at)
+    }
+
+    fn expiry(&self, at: Time) -> AttributeValue {
+        number(at.seconds_ceil() + self.retention_days * 86_400)
     }
 
     fn item(&self, owner: &OwnerId, entry: &LogEntry) -> Result<Item> {
@@ -135,6 +139,11 @@ impl Table {
             method: None,
             result: None,
         })
+    }
+
+    /// When an entry of this time expires, as a time to live.
+    pub(super) fn log_expiry(&self, at: Time) -> Result<AttributeValue> {
+        Ok(self.log()?.expiry(at))
     }
 
     /// Writes an entry under a new key. If another entry has the key, writes nothing and returns the actor of that

@@ -8,6 +8,7 @@
 
 mod accept;
 mod budget;
+mod erasure;
 mod error;
 mod idempotency;
 mod keys;
@@ -32,6 +33,9 @@ mod withdrawal;
 
 pub use accept::{AcceptPull, Grounds, can_accept};
 pub use budget::{ReadDay, SpendDay, TakePlace, TakeSlot, Took};
+pub use erasure::{
+    DueErasure, EraseItems, ErasedItems, ReadDueErasures, ReadErasure, RequestErasure, StoredItem, WriteErasure,
+};
 pub use error::StoreError;
 pub use idempotency::PersonsKeys;
 pub use links::{BindIdentity, Correlate, Correlation, RememberMessage, SeenMessage};
@@ -50,7 +54,7 @@ pub use records::{
 };
 pub use release::ReleasePatient;
 pub use replays::KeepReplays;
-pub use root::{ReadRoot, WriteConsent};
+pub use root::{ReadRoot, WriteConsent, WriteHold};
 pub use shares::SpendShare;
 pub use table::Table;
 pub use touched::ReadTouched;

@@ -68,6 +68,10 @@ port! {
         /// Stores the intent to change the patient, under the person's grant. Call this before anything is sent to
         /// Metriport. Fails while the patient has an open pull ([`Condition::NoOpenPull`]).
         async fn begin_change(&self, owner: &OwnerId, slot: &PatientSlot, grant: Grant, now: Time) -> Result<()>;
+        /// Stores that a patient is about to be created, under the person's grant. Call this before the creation is
+        /// sent, so that a patient whose creation has no answer counts as created here. Fails if the change is no
+        /// longer the one that was begun ([`Condition::PatientAsRead`]).
+        async fn begin_creation(&self, owner: &OwnerId, slot: &PatientSlot, grant: Grant) -> Result<()>;
         /// Claims a patient that was found at Metriport, until `until`. Call this before an update is sent. If the
         /// person owns the patient already, nothing is written. Fails if
         ///
@@ -181,7 +185,11 @@ impl ReadPatient for Table {
 
 impl WritePatient for Table {
     async fn begin_change(&self, owner: &OwnerId, slot: &PatientSlot, grant: Grant, now: Time) -> Result<()> {
-        let transaction = self.transaction().put_patient(owner, slot)?.check_grant(owner, grant)?;
+        let transaction = self.transaction().put_patient(owner, slot)?;
+        let transaction = match &slot.link {
+            Some(_) => transaction.check_grant(owner, grant)?,
+            None => transaction.keep_root(owner, grant)?,
+        };
         match &slot.link {
             Some(link) => {
                 transaction
@@ -191,6 +199,14 @@ impl WritePatient for Table {
             }
             None => transaction.commit().await,
         }
+    }
+
+    async fn begin_creation(&self, owner: &OwnerId, slot: &PatientSlot, grant: Grant) -> Result<()> {
+        self.transaction()
+            .put_patient(owner, slot)?
+            .check_grant(owner, grant)?
+            .commit()
+            .await
     }
 
     async fn claim_patient(

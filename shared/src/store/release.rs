@@ -15,7 +15,8 @@ port! {
         /// - the person's link has not changed since it was read ([`Condition::PatientAsRead`]),
         /// - the person owns the patient ([`Condition::PatientOurs`]),
         /// - the patient has neither an open pull nor an open consolidated query ([`Condition::NoOpenPull`],
-        ///   [`Condition::NoOpenConsolidated`]).
+        ///   [`Condition::NoOpenConsolidated`]),
+        /// - the person is not being erased ([`Condition::NotErasing`]).
         async fn release_patient(
             &self,
             owner: &OwnerId,
@@ -42,6 +43,7 @@ impl ReleasePatient for Table {
             .delete_owner(keys::patient_owner(patient), owner)?
             .check_unlocked(Condition::NoOpenPull, keys::open_pull(patient), now)?
             .check_unlocked(Condition::NoOpenConsolidated, keys::open_consolidated(patient), now)?
+            .check_not_erasing(owner)?
             .put_log(owner, &entry)?
             .commit()
             .await

@@ -2,6 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
+use super::person::ttl;
 use super::table::{number, text};
 use super::transaction::{Replaces, Transaction};
 use super::{Condition, Result, Table, keys};
@@ -24,6 +25,32 @@ port! {
         /// Stores the root with a newly given consent over the previous version, and logs the access. Fails if the root
         /// has changed since it was read ([`Condition::RootAsRead`]).
         async fn put_consent(&self, owner: &OwnerId, root: &PersonRoot, actor: &Actor, now: Time) -> Result<()>;
+    }
+}
+
+port! {
+    /// Puts persons' data on legal hold. No function has this port.
+    pub trait WriteHold via HasStore {
+        /// Stores the root with or without the hold over the previous version, and logs the access. Fails if the root
+        /// has changed since it was read ([`Condition::RootAsRead`]).
+        async fn put_hold(
+            &self,
+            owner: &OwnerId,
+            root: &PersonRoot,
+            what: Access,
+            actor: &Actor,
+            now: Time,
+        ) -> Result<()>;
+    }
+}
+
+impl WriteHold for Table {
+    async fn put_hold(&self, owner: &OwnerId, root: &PersonRoot, what: Access, actor: &Actor, now: Time) -> Result<()> {
+        self.transaction()
+            .put_root(owner, root)?
+            .put_log(owner, &self.log_entry(what, actor, now)?)?
+            .commit()
+            .await
     }
 }
 
@@ -63,13 +90,21 @@ impl Transaction<'_> {
 
     /// Puts the root over its previous version.
     pub(super) fn put_root(self, owner: &OwnerId, root: &PersonRoot) -> Result<Self> {
+        self.put_root_with(owner, root, due_purge(root))
+    }
+
+    /// Puts the root of an erased person. It expires when no message and no webhook of the person can be left.
+    pub(super) fn put_erased_root(self, owner: &OwnerId, root: &PersonRoot, now: Time) -> Result<Self> {
+        self.put_root_with(owner, root, vec![("ttl", ttl(now))])
+    }
+
+    fn put_root_with(
+        self,
+        owner: &OwnerId,
+        root: &PersonRoot,
+        more: Vec<(&'static str, AttributeValue)>,
+    ) -> Result<Self> {
         let replaces = Replaces::Version(root.version.saturating_sub(1));
-        self.put(
-            Condition::RootAsRead,
-            &replaces,
-            keys::root(owner),
-            root,
-            due_purge(root),
-        )
+        self.put(Condition::RootAsRead, &replaces, keys::root(owner), root, more)
     }
 }

@@ -6,7 +6,7 @@
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::builders::ConditionCheckBuilder;
-use aws_sdk_dynamodb::types::{CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use serde::Serialize;
 
 use super::keys::Key;
@@ -18,7 +18,7 @@ use crate::domain::{OwnerId, Time};
 /// A condition of a write, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
-    /// The person's grant holds: the consent under which the work was accepted was not withdrawn.
+    /// The person's grant holds: neither a withdrawal nor an erasure ended it.
     GrantHeld,
     /// The patient link has not changed since it was read.
     PatientAsRead,
@@ -28,6 +28,12 @@ pub enum Condition {
     PatientOurs,
     /// The root of the person's items has not changed since it was read.
     RootAsRead,
+    /// The person is not being erased.
+    NotErasing,
+    /// The erasure has not changed since it was read, or is new.
+    ErasureAsRead,
+    /// The item still exists, or the row still belongs to the person.
+    StillStored,
     /// The identity has not changed since it was read.
     IdentityAsRead,
     /// The challenge has not changed since it was read.
@@ -68,8 +74,10 @@ const NOTHING_ALIVE: &str = "attribute_not_exists(pk) OR deadline <= :now";
 /// `owner` is a reserved word, hence `#owner`.
 const NOBODY_ELSES: &str = "attribute_not_exists(pk) OR deadline <= :now OR #owner = :owner";
 
-/// The condition that a consent is given, and that none was withdrawn since this grant. `GRANT` is a reserved word.
-const GRANT_HELD: &str = "attribute_exists(consent) AND #grant = :grant";
+/// The condition that neither a withdrawal nor an erasure ended this grant. `GRANT` is a reserved word.
+const GRANT_HELD: &str = "#grant = :grant";
+/// The same for the first grant, which a person without a root item has, too.
+const FIRST_GRANT_HELD: &str = "attribute_not_exists(#grant) OR #grant = :grant";
 
 pub(super) struct Transaction<'a> {
     pub(super) table: &'a Table,
@@ -172,12 +180,47 @@ impl Transaction<'_> {
         let Some(number_of_grant) = grant.number() else {
             return Ok(self);
         };
+        let held = if number_of_grant == 0 {
+            FIRST_GRANT_HELD
+        } else {
+            GRANT_HELD
+        };
         let check = self
             .condition_check(keys::root(owner))
-            .condition_expression(GRANT_HELD)
+            .condition_expression(held)
             .expression_attribute_names("#grant", "grant")
             .expression_attribute_values(":grant", number(number_of_grant));
         self.add_check(Condition::GrantHeld, check)
+    }
+
+    /// Requires that a person's grant still holds, like [`Transaction::check_grant`]. If the person was erased before,
+    /// their root is an item that expires; from now on it stays.
+    pub(super) fn keep_root(mut self, owner: &OwnerId, grant: Grant) -> Result<Self> {
+        let Some(number_of_grant) = grant.number().filter(|number| *number > 0) else {
+            return self.check_grant(owner, grant);
+        };
+        let Key { pk, sk } = keys::root(owner);
+        let update = Update::builder()
+            .table_name(&self.table.name)
+            .key("pk", text(pk))
+            .key("sk", text(sk))
+            .update_expression("REMOVE #ttl")
+            .condition_expression(GRANT_HELD)
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_names("#grant", "grant")
+            .expression_attribute_values(":grant", number(number_of_grant))
+            .build()
+            .map_err(|_incomplete| StoreError::Refused("incomplete update".to_owned()))?;
+        let write = TransactWriteItem::builder().update(update).build();
+        self.writes.push((Condition::GrantHeld, write));
+        Ok(self)
+    }
+
+    /// Requires that the person is not being erased.
+    pub(super) fn check_not_erasing(self, owner: &OwnerId) -> Result<Self> {
+        let check = self.condition_check(keys::root(owner));
+        let check = check.condition_expression("attribute_not_exists(erasure)");
+        self.add_check(Condition::NotErasing, check)
     }
 
     fn condition_check(&self, key: Key) -> ConditionCheckBuilder {
@@ -209,6 +252,27 @@ impl Transaction<'_> {
             .map_err(|_incomplete| StoreError::Refused("incomplete delete".to_owned()))?;
         let write = TransactWriteItem::builder().delete(delete).build();
         self.writes.push((Condition::PatientOurs, write));
+        Ok(self)
+    }
+
+    /// Deletes an item, if it still exists. If it is a row outside the person's partition, it must be the person's.
+    pub(super) fn delete_stored(mut self, key: Key, of: Option<&OwnerId>) -> Result<Self> {
+        let delete = Delete::builder()
+            .table_name(&self.table.name)
+            .key("pk", text(key.pk))
+            .key("sk", text(key.sk));
+        let delete = match of {
+            None => delete.condition_expression("attribute_exists(pk)"),
+            Some(owner) => delete
+                .condition_expression("#owner = :owner")
+                .expression_attribute_names("#owner", "owner")
+                .expression_attribute_values(":owner", text(owner.as_str())),
+        };
+        let delete = delete
+            .build()
+            .map_err(|_incomplete| StoreError::Refused("incomplete delete".to_owned()))?;
+        let write = TransactWriteItem::builder().delete(delete).build();
+        self.writes.push((Condition::StillStored, write));
         Ok(self)
     }
 

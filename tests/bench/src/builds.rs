@@ -102,7 +102,7 @@ fn floor_of(function: &str) -> String {
     let same = match function {
         "aal2-challenge" => "identity-session",
         "reconcile" => "query-dispatch",
-        "log-seal" => "record-fetch",
+        "log-seal" | "account-work" => "record-fetch",
         other => other,
     };
     format!("floor-{same}")

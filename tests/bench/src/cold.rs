@@ -30,7 +30,7 @@ const fn measure_by(function: &'static str, marks: &'static [&'static str], call
     Measure { function, marks, calls }
 }
 
-const MEASURES: [Measure; 11] = [
+const MEASURES: [Measure; 12] = [
     measure_by("identity-session", &["PUT /v1/patient"], "dynamodb upstream"),
     measure_by("webhook-intake", &["network-query."], "sqs"),
     measure_by("webhook-process", &["network-query."], "dynamodb sqs"),
@@ -45,6 +45,7 @@ const MEASURES: [Measure; 11] = [
     measure_by("record-fetch", &[], "dynamodb upstream s3 sqs"),
     measure_by("record-read", &["GET /v1/records/"], "dynamodb"),
     measure_by("account", &["PUT /v1/me/consent"], "dynamodb"),
+    measure_by("account-work", &[], "dynamodb upstream s3"),
     measure_by("reconcile", &[], "dynamodb upstream"),
     measure_by("log-seal", &[], "s3"),
 ];
@@ -90,7 +91,9 @@ pub async fn measure(args: &Args) -> Result<Table, Problem> {
     builds.make_usual()?;
     let measurement = Measurement::start(Part::Cold, args, unlimited_options(DELAY_MS)?).await?;
     for number in 0..args.runs {
-        Person::ready(&measurement.sandbox, number).await?.pull().await?;
+        let person = Person::ready(&measurement.sandbox, number).await?;
+        person.pull().await?;
+        person.erase().await?;
         tick(&measurement.sandbox).await?;
         seal(&measurement.sandbox).await?;
     }

@@ -115,6 +115,16 @@ impl Person {
         self.record(&pull).await
     }
 
+    /// Asks for the erasure, and waits for its first sweep.
+    pub async fn erase(&self) -> Result<(), Problem> {
+        expect(self.app.erase_me("erase").await?, 202)?;
+        until("the pulls are deleted", async || {
+            let pulls = expect(self.app.get("/v1/network-queries").await?, 200)?;
+            Ok(pulls.list("/networkQueries").is_empty().then_some(()))
+        })
+        .await
+    }
+
     /// The current state of a pull.
     pub async fn read_pull(&self, id: &str) -> Result<Reply, Problem> {
         expect(self.app.get(&format!("/v1/network-queries/{id}")).await?, 200)

@@ -108,7 +108,15 @@ fn account_survives_mutated_requests() {
     judge(
         "account",
         1000,
-        &["accepted", "invalid_request", "notice_not_in_force", "token_incomplete"],
+        &[
+            "accepted",
+            "accepted for later",
+            "invalid_request",
+            "notice_not_in_force",
+            "not_found",
+            "erasure_in_progress",
+            "token_incomplete",
+        ],
     );
 }
 
@@ -138,11 +146,16 @@ fn record_fetch_survives_mutated_batches() {
 }
 
 #[test]
+fn account_work_survives_mutated_batches() {
+    judge("account-work", 1000, &["done", "given up", "not stored, redelivered"]);
+}
+
+#[test]
 fn mutated_queue_messages_keep_their_meaning_or_are_refused() {
     judge(
         "queue-message",
         5000,
-        &["advance", "fetch-record", "webhook-event", "refused"],
+        &["advance", "fetch-record", "account-work", "webhook-event", "refused"],
     );
 }
 

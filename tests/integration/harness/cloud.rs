@@ -15,7 +15,12 @@ use tokio::task::JoinHandle;
 use super::{TestApp, until};
 
 /// The names of the queues.
-pub const QUEUES: [&str; 3] = ["ias-WebhookEventsQueue", "ias-RunAdvanceQueue", "ias-RecordFetchQueue"];
+pub const QUEUES: [&str; 4] = [
+    "ias-WebhookEventsQueue",
+    "ias-RunAdvanceQueue",
+    "ias-RecordFetchQueue",
+    "ias-AccountWorkQueue",
+];
 
 /// Collects message bodies, by message id, until the value is dropped.
 pub struct Watch {
@@ -125,7 +130,7 @@ impl TestApp {
         sent.expect("a message is sent").message_id.expect("an id")
     }
 
-    /// Delays every message of the three queues, so that a watch sees it before it is received.
+    /// Delays every message of the queues, so that a watch sees it before it is received.
     pub async fn slow_queues(&self, delay_secs: u32) {
         self.set_queues(delay_secs, 120).await;
     }

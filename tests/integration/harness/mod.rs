@@ -181,7 +181,7 @@ impl TestApp {
         let depths = self.sandbox.aws().queues().depths();
         assert_eq!(
             depths.keys().filter(|name| is_dead_letters(name)).count(),
-            3,
+            4,
             "every queue has its dead letters"
         );
         let dead = depths.iter().filter(|(name, _)| is_dead_letters(name));

@@ -230,7 +230,7 @@ async fn take_aws_away(app: &TestApp, person: &Person, watched: &mut Watched) {
     }
 }
 
-fn requests_to_every_route() -> [(Method, &'static str, Option<Value>); 12] {
+fn requests_to_every_route() -> [(Method, &'static str, Option<Value>); 14] {
     let returns_to = |page: &str| Some(json!({ "redirectUrl": page }));
     let as_json = json!({ "conversionType": "json" });
     let [version, sha256, _] = NOTICE;
@@ -251,5 +251,7 @@ fn requests_to_every_route() -> [(Method, &'static str, Option<Value>); 12] {
             "/v1/records/0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d/not-me",
             Some(json!({ "reason": "other_person" })),
         ),
+        (Method::DELETE, "/v1/me", None),
+        (Method::GET, "/v1/erasures/5f0c9b6e2d7a4c318e45b1d06a9f7c23", None),
     ]
 }

@@ -32,6 +32,8 @@ fn every() -> Vec<Metric> {
         Metric::records_quarantined(),
         Metric::quarantines_active(2),
         Metric::quarantines_overdue(1),
+        Metric::erasure_finished(span),
+        Metric::erasures_late(1),
         Metric::webhook_accepted(EventKind::Consolidated),
         Metric::webhook_unbelieved(SignatureError::Mismatch),
         Metric::webhook_not_queued(),

@@ -12,7 +12,7 @@ use super::document::{Document, Operation};
 use crate::harness::{Person, TestApp};
 
 /// The order in which a person makes the calls.
-const ORDER: [&str; 17] = [
+const ORDER: [&str; 19] = [
     "getConsent",
     "giveConsent",
     "putPatient",
@@ -30,6 +30,8 @@ const ORDER: [&str; 17] = [
     "receiveWebhook",
     "readAccessLog",
     "withdrawConsent",
+    "eraseMe",
+    "readErasure",
 ];
 
 /// The request examples of an operation; a single `None` for an operation without a body.
@@ -50,6 +52,7 @@ struct Known {
     record: String,
     challenge: String,
     session: String,
+    receipt: String,
 }
 
 impl Known {
@@ -60,7 +63,8 @@ impl Known {
             &self.query
         };
         let method: Method = operation.method.parse().expect("a method");
-        let mut request = nora.app.request(method, &operation.path.replace("{id}", id));
+        let path = operation.path.replace("{id}", id).replace("{receipt}", &self.receipt);
+        let mut request = nora.app.request(method, &path);
         let mut body = body;
         match operation.text("operationId") {
             "startNetworkQuery" => {
@@ -101,6 +105,7 @@ impl Known {
                 let pull = nora.until_ended(&self.query).await;
                 self.record = pull.text("/next/url").rsplit('/').next().unwrap_or_default().to_owned();
             }
+            "eraseMe" => self.receipt = answer.text("/receiptId"),
             _ => {}
         }
     }

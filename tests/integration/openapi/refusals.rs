@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use shared::domain::consent::Notice;
 use shared::edge::http::{Code, Next, Problem, SignIn};
 
-use super::WEBHOOK;
 use super::document::{Document, Operation};
+use super::{RECEIPT, WEBHOOK};
 use crate::template::{ROOT, stack};
 
 const NEXT: [Next; 15] = [
@@ -99,16 +99,14 @@ fn operation_documents_the_refusals_of_its_parts() {
         let ours = operation.name() != WEBHOOK;
         let body = operation.body.get("requestBody").is_some();
         must(
-            ours,
-            &[
-                "token_incomplete",
-                "scope_missing",
-                "reauthentication_required",
-                "internal",
-            ],
+            ours && operation.name() != RECEIPT,
+            &["token_incomplete", "scope_missing", "reauthentication_required"],
         );
+        must(ours, &["internal"]);
         must(!ours, &["signature_invalid"]);
         must(true, &["unavailable"]);
+        let ends_with_the_person = codes.contains("consent_required") || operation.name() == "PUT /v1/me/consent";
+        must(ends_with_the_person, &["erasure_in_progress"]);
         must(
             body && ours,
             &["invalid_json", "unsupported_media_type", "body_too_large"],
@@ -116,7 +114,7 @@ fn operation_documents_the_refusals_of_its_parts() {
         let parameters = document.parameters(&operation);
         let has_query = parameters.iter().any(|parameter| parameter["in"] == "query");
         must((body && ours) || has_query, &["invalid_request"]);
-        must(operation.path.contains("{id}"), &["not_found"]);
+        must(operation.path.contains('{'), &["not_found"]);
     }
 }
 
@@ -133,7 +131,10 @@ fn codes_in_sources(folder: &Path, found: &mut BTreeSet<&'static str>) {
         let text = std::fs::read_to_string(&path).unwrap();
         let mut names: BTreeSet<_> = text.split("Code::").skip(1).map(identifier).collect();
         if text.contains("consented(") {
-            names.insert("ConsentRequired");
+            names.extend(["ConsentRequired", "ErasureInProgress"]);
+        }
+        if text.contains("refuse_erasing(") {
+            names.insert("ErasureInProgress");
         }
         if text.contains("refuse_quarantined(") {
             names.insert("RecordQuarantined");
@@ -186,7 +187,7 @@ fn refusals_of_the_gateway_are_documented() {
         let ours = operation.name() != WEBHOOK;
         let body = operation.body.get("requestBody").is_some();
         for (status, expected) in [
-            ("401", ours),
+            ("401", ours && operation.name() != RECEIPT),
             ("413", body),
             ("429", true),
             ("500", true),
@@ -204,7 +205,7 @@ fn refusals_of_the_gateway_are_documented() {
 fn documented_next_steps_equal_the_code() {
     let document = Document::read();
     let mut words: BTreeSet<_> = NEXT.iter().map(|next| next.action).collect();
-    words.extend(["read_record", "read_access_log"]);
+    words.extend(["read_record", "read_access_log", "read_receipt"]);
     assert_eq!(
         document.enum_values("NextAction").into_iter().collect::<BTreeSet<_>>(),
         words

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use account::erase::{view_erasure, view_request};
+use account::view::of_root;
 use network_query::view as pulls;
 use record_read::view as records;
 use serde_json::Value;
+use shared::clock;
 use shared::domain::consent::ConsentRule;
+use shared::domain::erasure::{Erasure, SignedReceipt};
 use shared::domain::patient::PatientComparison;
 use shared::domain::person_root::{Grant, PersonRoot};
 use shared::domain::pull::{
@@ -13,7 +17,9 @@ use shared::domain::pull::{
 };
 use shared::domain::quarantine::{QuarantineCause, QuarantineReason, QuarantineState, RecordOrigin};
 use shared::domain::record::{Conversion, NewRecord, Record, RecordQuery, RecordReason, RecordState, StoredObject};
-use shared::domain::{PatientId, PullId, RecordId, SourceKind, SourceStatus, Sources, Time, Timing, UpstreamRequestId};
+use shared::domain::{
+    OwnerId, PatientId, PullId, ReceiptId, RecordId, SourceKind, SourceStatus, Sources, Time, Timing, UpstreamRequestId,
+};
 use shared::edge::view_quarantine;
 use shared::store::TimelineEntry;
 
@@ -147,6 +153,43 @@ fn quarantine_is_written_as_described() {
     }
     let described = document.properties("Quarantine").into_iter().map(str::to_owned);
     assert_eq!(names, described.collect());
+}
+
+#[test]
+fn erasure_is_written_as_described() {
+    let document = Document::read();
+    let receipt = ReceiptId::new(clock::new_secret());
+    let request = serde_json::to_value(view_request(receipt)).unwrap();
+    fits(&document, "ErasureRequest", &request);
+    assert_eq!(
+        request.as_object().unwrap().len(),
+        document.properties("ErasureRequest").len()
+    );
+
+    let erasing = Erasure::request(receipt, OwnerId::parse("v1.o").unwrap(), now(), Timing::default());
+    let signed = SignedReceipt {
+        statement: "{}".to_owned(),
+        signature: "MEQ=".to_owned(),
+    };
+    let erased = erasing.finish(signed);
+    let mut names = BTreeSet::new();
+    for erasure in [erasing, erased] {
+        let shown = serde_json::to_value(view_erasure(erasure)).unwrap();
+        fits(&document, "Erasure", &shown);
+        names.extend(shown.as_object().unwrap().keys().cloned());
+    }
+    let described = document.properties("Erasure").into_iter().map(str::to_owned);
+    assert_eq!(names, described.collect());
+}
+
+#[test]
+fn consent_is_written_as_described_during_an_erasure() {
+    let document = Document::read();
+    let receipt = ReceiptId::new(clock::new_secret());
+    let root = PersonRoot::default().begin_erasure(receipt, now()).unwrap();
+    let shown = serde_json::to_value(of_root(&root, &ConsentRule::KeptElsewhere)).unwrap();
+    fits(&document, "ConsentStanding", &shown);
+    assert_eq!(shown["status"], "erasing");
 }
 
 /// This match is exhaustive, so a new kind of event does not compile until it is added here. It must be added to

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use shared::domain::consent::ConsentScope;
 use shared::domain::demographics::Gender;
+use shared::domain::erasure::PatientOutcome;
 use shared::domain::identity::Standing;
 use shared::domain::log::Access;
 use shared::domain::pull::{Deferral, FailureReason, PullState, RecordPhase, SourceOutcome};
@@ -106,6 +107,19 @@ fn every_standing_has_a_documented_word() {
     assert_eq!(BTreeSet::from_iter(document.enum_values("IdentityStatus")), words);
 }
 
+#[test]
+fn receipt_explains_every_outcome_at_metriport() {
+    let document = Document::read();
+    let statement = document.at("/components/schemas/SignedReceipt/properties/statement/description");
+    let outcomes = every!(PatientOutcome: NotLinked NotCreatedHere Uncertain Deleted Absent);
+    for outcome in written(&outcomes) {
+        assert!(
+            statement.as_str().unwrap().contains(&format!("`{outcome}`")),
+            "{outcome}"
+        );
+    }
+}
+
 /// If a closed list lacks `type`, a code generator accepts values of any type.
 #[test]
 fn every_closed_list_states_the_type_string() {
@@ -133,6 +147,7 @@ fn every_listed_word_is_explained() {
         "NextAction",
         "ConsentScope",
         "ConsentStatus",
+        "ErasureStatus",
         "IdentityStatus",
         "NetworkQueryStatus",
         "NetworkQueryReason",

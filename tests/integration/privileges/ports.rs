@@ -13,7 +13,7 @@ type PortAction = (String, String);
 const API_KEY: &str = "GetSecretValue MetriportApiKeySecret";
 
 /// The actions of each port, written as `Action kind kind, Action kind`.
-const PORTS: [(&str, &str); 66] = [
+const PORTS: [(&str, &str); 76] = [
     ("ReadPatient", "GetItem OWNER"),
     (
         "WritePatient",
@@ -63,6 +63,15 @@ const PORTS: [(&str, &str); 66] = [
     ("ReportRecord", "PutItem OWNER LOG, ConditionCheckItem OWNER"),
     ("WriteQuarantine", "PutItem OWNER LOG, ConditionCheckItem OWNER"),
     ("CountQuarantines", "Query DUE"),
+    ("RequestErasure", "PutItem OWNER ERASURE LOG"),
+    ("ReadErasure", "GetItem ERASURE"),
+    ("WriteErasure", "PutItem ERASURE"),
+    (
+        "EraseItems",
+        "Query OWNER owned, GetItem PATIENT SESSION MARK REQUEST AAL2, PutItem OWNER ERASURE LOG, \
+         DeleteItem OWNER PATIENT SESSION MARK REQUEST AAL2",
+    ),
+    ("ReadDueErasures", "Query DUE"),
     ("NoteHour", "PutItem LOG"),
     ("ReadLog", "Query LOG"),
     ("ReadLogDays", "Query DAY"),
@@ -79,12 +88,19 @@ const PORTS: [(&str, &str); 66] = [
     ("StartInTurn", "UpdateItem BUDGET"),
     ("TakeShare", "UpdateItem OWNER"),
     ("TakeTurn", "UpdateItem OWNER BUDGET"),
+    ("DeleteInTurn", "UpdateItem BUDGET"),
     ("PauseCalls", "UpdateItem BUDGET"),
     ("SendAdvance", "SendMessage RunAdvanceQueue"),
     ("SendFetch", "SendMessage RecordFetchQueue"),
+    ("SendAccountWork", "SendMessage AccountWorkQueue"),
     ("SendWebhookEvent", "SendMessage WebhookEventsQueue"),
     ("KeepObject", "PutObject records, AbortMultipartUpload records"),
     ("MintLink", "GetObject records"),
+    (
+        "EraseObjects",
+        "ListBucket records, ListBucketMultipartUploads records, DeleteObject records, \
+         AbortMultipartUpload records",
+    ),
     ("ReadSeals", "ListBucket seals, GetObject seals"),
     ("ReadShards", "GetObject shards"),
     ("PutSeals", "PutObject seals shards"),
@@ -94,6 +110,7 @@ const PORTS: [(&str, &str); 66] = [
     ("FindPatient", API_KEY),
     ("CreatePatient", API_KEY),
     ("UpdatePatient", API_KEY),
+    ("DeletePatient", API_KEY),
     ("OpenIdentitySession", API_KEY),
     ("OpenAal2Challenge", API_KEY),
     ("StartNetworkQuery", API_KEY),
@@ -108,10 +125,11 @@ const PORTS: [(&str, &str); 66] = [
     ("StackName", ""),
     ("ConsentTerms", ""),
     ("Retention", ""),
+    ("KeptDays", ""),
 ];
 
 /// Actions that functions perform outside their steps.
-const AROUND: [(&[&str], &str); 5] = [
+const AROUND: [(&[&str], &str); 6] = [
     // Turns tokens into owner ids.
     (&["account"], "GetSecretValue OwnerKeySecret"),
     // These functions turn tokens into owner ids, and store the reply to a POST under its idempotency key.
@@ -131,6 +149,10 @@ const AROUND: [(&[&str], &str); 5] = [
     (
         &["webhook-process"],
         "ReceiveMessage WebhookEventsQueue, DeleteMessage WebhookEventsQueue, SendMessage WebhookEventsDeadLetters",
+    ),
+    (
+        &["account-work"],
+        "ReceiveMessage AccountWorkQueue, DeleteMessage AccountWorkQueue, SendMessage AccountWorkDeadLetters",
     ),
 ];
 
@@ -173,11 +195,16 @@ fn granted(action: &str, resource: &str, key: Option<&str>) -> Option<PortAction
     let (service, action) = action.split_once(':')?;
     let kind = match (service, key) {
         ("dynamodb", _) if resource.ends_with("/index/due") => "DUE",
+        ("dynamodb", _) if resource.ends_with("/index/owner") => "owned",
         ("dynamodb", Some(key)) => key.split('#').next()?,
         // Lambda reads the queue's attributes.
         ("sqs", _) if action == "GetQueueAttributes" => return None,
         ("sqs", _) => resource.rsplit("ias-").next()?,
-        ("s3", _) if action == "ListBucket" => "seals",
+        // These actions concern a whole bucket.
+        ("s3", _) if action.starts_with("ListBucket") => {
+            let buckets = [("recordsbucket", "records"), ("sealsbucket", "seals")];
+            buckets.into_iter().find(|(bucket, _)| resource.ends_with(bucket))?.1
+        }
         ("s3", _) => resource.trim_end_matches("/*").rsplit('/').next()?,
         // Services use the key of the data.
         ("kms", _) => resource.rsplit('/').next().filter(|key| *key == "SealKey")?,
@@ -216,7 +243,7 @@ async fn ports_of_a_function_equal_its_policy() {
         let action = granted(&privilege.action, &privilege.resource, privilege.leading_key.as_deref());
         policies.entry(privilege.function).or_default().extend(action);
     }
-    assert_eq!(policies.len(), 11);
+    assert_eq!(policies.len(), 12);
     for (function, policy) in policies {
         assert_eq!(policy, expected(&function), "{function}");
     }

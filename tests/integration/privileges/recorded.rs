@@ -13,6 +13,7 @@ use shared::domain::log::{Access, Actor, LogDay};
 use shared::store::{NoteHour as _, Table};
 
 use super::comparison::{Difference, Exception, Why, compare};
+use crate::erasure::{erase, until_erased};
 use crate::harness::{Person, QUEUES, TestApp, until};
 use crate::webhooks::source;
 
@@ -67,6 +68,7 @@ async fn functions_use_exactly_their_granted_privileges() {
     .await;
     let nora = app.person("nora", "Jane").await;
     nora.verify_identity().await;
+    let (lena, receipt) = an_erasure_during_a_consolidated_query(&app).await;
     an_event_of_a_session_that_is_not_known(&app).await;
     a_patient_that_is_found(&app).await;
     a_pull_whose_webhooks_overtake_the_answer(&app, &nora).await;
@@ -79,6 +81,7 @@ async fn functions_use_exactly_their_granted_privileges() {
     a_sealed_log_that_is_read(&app, &nora).await;
     a_requested_record_of_another_person(&app).await;
     a_withdrawal_during_a_consolidated_query(&app).await;
+    until_erased(&app, &lena, &receipt).await;
     app.drain().await;
 
     let privileges = app.sandbox().privileges();
@@ -168,6 +171,26 @@ async fn a_withdrawal_during_a_consolidated_query(app: &TestApp) {
     app.until_held("medical.consolidated-data", 1).await;
     assert_eq!(rosa.app.withdraw_consent().await.expect("an answer").status, 200);
     assert_eq!(rosa.read_pull(&id).await.text("/status"), "withdrawn");
+}
+
+/// `account-work` ends a pull and a record, and deletes rows, an object and an unfinished upload. Returns the person
+/// and the receipt id, because the second sweep begins a minute later at this time scale.
+async fn an_erasure_during_a_consolidated_query(app: &TestApp) -> (Person, String) {
+    let lena = app.person("lena", "Jane").await;
+    lena.verify_identity().await;
+    assert_eq!(lena.pull().await.text("/status"), "completed");
+    let stored = app.objects().await.remove(0);
+    let upload = app.aws().s3().create_multipart_upload().bucket("ias-recordsbucket");
+    upload.key(format!("{stored}.part")).send().await.expect("an upload");
+    app.stand_in().hold_webhooks();
+    lena.start_from(&["lab"]).await;
+    let source = app.until_held("network-query.", 1).await.remove(0);
+    app.deliver(&source).await;
+    app.until_held("medical.consolidated-data", 1).await;
+    let receipt = erase(&lena).await;
+    app.drain().await;
+    app.stand_in().release_all().await;
+    (lena, receipt)
 }
 
 /// If the networks have no data, the consolidated query's webhook ends the record, and nothing is transferred.

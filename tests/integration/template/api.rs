@@ -6,20 +6,26 @@ use serde_json::{Value, json};
 use super::{ROOT, stack};
 
 const WEBHOOK: &str = "POST /v1/webhooks/metriport";
+const RECEIPT: &str = "GET /v1/erasures/{receipt}";
 
 fn api() -> Value {
     stack().resource("Api").unwrap()["Properties"].clone()
 }
 
-/// Requests of persons must never cause a webhook to be throttled, because Metriport sends it only once.
+/// Requests of persons must never cause a webhook to be throttled, because Metriport sends it only once. Callers
+/// without a token can at most use up the low throttle of receipts.
 #[test]
 fn webhook_route_has_the_highest_throttle() {
     let api = api();
     let routes = api["RouteSettings"].as_object().unwrap();
-    assert_eq!(routes.keys().collect::<Vec<_>>(), [WEBHOOK]);
+    assert_eq!(routes.keys().collect::<Vec<_>>(), [RECEIPT, WEBHOOK]);
     for limit in ["ThrottlingRateLimit", "ThrottlingBurstLimit"] {
-        let (usual, webhooks) = (&api["DefaultRouteSettings"][limit], &routes[WEBHOOK][limit]);
-        assert!(webhooks.as_u64().unwrap() > usual.as_u64().unwrap(), "{limit}");
+        let settings = [&routes[RECEIPT], &api["DefaultRouteSettings"], &routes[WEBHOOK]];
+        let limits = settings.map(|settings| settings[limit].as_u64().unwrap());
+        assert!(
+            limits.is_sorted_by(|lower, higher| lower < higher),
+            "{limit}: {limits:?}"
+        );
     }
     // The sandbox's gateway applies these limits.
     let read = stack().api.unwrap();
@@ -28,14 +34,13 @@ fn webhook_route_has_the_highest_throttle() {
         read.default_throttle.map(|one| one.rate_per_sec),
         rate(&api["DefaultRouteSettings"])
     );
-    assert_eq!(
-        read.throttles.get(WEBHOOK).map(|one| one.rate_per_sec),
-        rate(&routes[WEBHOOK])
-    );
-    // The settings name an existing route.
     let stack = stack();
-    let mut all = stack.functions.iter().flat_map(|function| &function.routes);
-    assert!(all.any(|route| format!("{} {}", route.method, route.path) == WEBHOOK));
+    for (name, settings) in routes {
+        assert_eq!(read.throttles.get(name).map(|one| one.rate_per_sec), rate(settings));
+        // The settings name an existing route.
+        let mut all = stack.functions.iter().flat_map(|function| &function.routes);
+        assert!(all.any(|route| format!("{} {}", route.method, route.path) == *name));
+    }
 }
 
 /// Access logs must not contain paths, queries or addresses. Paths have ids, queries can have an AAL2 session, and an

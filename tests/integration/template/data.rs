@@ -181,6 +181,13 @@ fn only_the_role_of_log_seal_can_put_a_seal() {
         "Condition": { "ArnNotLike": { "aws:PrincipalArn": { "Fn::Sub": role } } },
     });
     assert!(policy["Statement"].as_array().unwrap().contains(&expected));
+    // 64 characters, less two hyphens and the 13 random characters.
+    let longest = "AccountWorkFunctionRole".len();
+    assert_eq!(
+        64 - 2 - 13 - longest,
+        26,
+        "docs/deploy.md states the limit of the stack's name"
+    );
     // The pattern names the role that SAM makes for this function.
     assert_eq!(stack.function("log-seal").unwrap().logical_id, "LogSealFunction");
 }
@@ -280,7 +287,7 @@ fn data_key_rotates_and_outlives_the_stack() {
 }
 
 #[test]
-fn seal_key_outlives_the_stack_and_signs_for_one_role() {
+fn seal_key_outlives_the_stack_and_signs_for_two_roles() {
     let stack = stack();
     let key = named(&stack, "SealKey");
     assert!(is_retained(key));
@@ -293,7 +300,16 @@ fn seal_key_outlives_the_stack_and_signs_for_one_role() {
         (&denied["Principal"], &denied["Action"]),
         (&json!("*"), &json!("kms:Sign"))
     );
-    let role = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${AWS::StackName}-LogSealFunctionRole-*";
-    let others = json!({ "ArnNotLike": { "aws:PrincipalArn": { "Fn::Sub": role } } });
-    assert_eq!(denied["Condition"], others);
+    let stack_role = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${AWS::StackName}";
+    let roles = ["LogSealFunction", "AccountWorkFunction"];
+    let roles = roles.map(|function| json!({ "Fn::Sub": format!("{stack_role}-{function}Role-*") }));
+    assert_eq!(
+        denied["Condition"],
+        json!({ "ArnNotLike": { "aws:PrincipalArn": roles } })
+    );
+    // The pattern names the role that SAM makes for this function.
+    assert_eq!(
+        stack.function("account-work").unwrap().logical_id,
+        "AccountWorkFunction"
+    );
 }

@@ -106,6 +106,8 @@ assert.equal(result.reported.status, "quarantined");
 assert.equal(result.hidden.status, "quarantined");
 const shown = HIDDEN.filter((member) => member in result.hidden);
 assert.deepEqual(shown, [], "a quarantined record shows nothing of its object");
+assert.equal(result.receipt.patient, "deleted");
+assert.ok(result.receipt.deleted.objects >= 1 && result.receipt.deleted.items["OWNER#/RUN#"] === 1, "the receipt counts record and pull");
 const refused = await visit(unlisted, sandbox.api, async (page) => {
   assert.ok(!(await reads(page, result.link)), "no other origin reads the link");
 });
@@ -121,5 +123,5 @@ const secs = ((performance.now() - began) / 1000).toFixed(1);
 console.log(
   `browser: 1 record of ${result.entries} resources and ${result.bytes} bytes pulled from another origin, hash correct, ` +
     `${result.replies} replies and ${result.headers.length} exposed headers read; its ${result.accesses.length} accesses listed, ` +
-    `reported as another person's and hidden; 2 unlisted origins refused; ${secs} s`,
+    `reported as another person's and hidden; erased with a receipt; 2 unlisted origins refused; ${secs} s`,
 );

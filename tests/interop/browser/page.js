@@ -105,7 +105,16 @@ const steps = {
     const reported = await call("POST", `${ended.next.url}/not-me`, { reason: "other_person" });
     const hidden = await call("GET", ended.next.url);
     tell(`reported as another person's: the record is ${hidden.status}`);
+    const asked = await call("DELETE", "/v1/me");
+    const erased = await until(async () => {
+      // The receipt id is the only credential.
+      const erasure = await (await fetch(api + asked.next.url)).json();
+      return erasure.status === "erased" && erasure;
+    });
+    const receipt = JSON.parse(erased.receipt.statement);
+    tell(`erased: ${receipt.deleted.objects} object, the patient at Metriport is ${receipt.patient}; what remains ends by itself`);
     window.result = {
+      receipt,
       bytes: bytes.byteLength, entries, replies: known.replies, headers: known.headers,
       etag: answer.headers.has("etag"), link: record.link.url, accesses, reported, hidden,
     };

@@ -3,30 +3,46 @@
 use shared::Error;
 use shared::domain::budget::{Allowance, Budget, PersonAsk, Share, midnight_after};
 use shared::domain::patient::{LinkConflict, PatientDetails, PatientSlot};
+use shared::domain::person_root::Grant;
 use shared::domain::{PatientId, Time};
 use shared::edge::budget::{CountCall, PauseCalls, apply_limits, busy, uncount_unsent};
 use shared::edge::init::INTERACTIVE;
-use shared::metriport::{FindPatient, NewPatient, Patient, PatientUpdate, UnverifiedPatient, UpdatePatient};
+use shared::metriport::{Effect, FindPatient, NewPatient, Patient, PatientUpdate, UnverifiedPatient, UpdatePatient};
 use shared::ports::{Clock, Pause};
 use shared::store::{Condition, WritePatient};
 
 use super::{Person, ReportConflict, SendDemographics, not_begun, refused};
 use crate::open::is_gone;
 
+/// The patient to which demographics were sent.
+pub(super) struct SentPatient {
+    /// The patient.
+    pub(super) patient: Patient,
+    /// Whether this stack created it.
+    pub(super) created: bool,
+    /// The state of the person's share.
+    pub(super) allowance: Allowance,
+}
+
 /// Updates the linked patient. If no patient is linked, or Metriport has deleted the patient, finds or creates one.
+/// `begun` becomes the slot as it is stored.
 pub(super) async fn send(
     io: &impl SendDemographics,
     person: &Person<'_>,
-    begun: &PatientSlot,
+    (begun, grant): (&mut PatientSlot, Grant),
     details: PatientDetails,
-) -> Result<(Patient, Allowance), Error> {
-    let Some(link) = &begun.link else {
-        return adopt_or_create(io, person, begun, details).await;
+) -> Result<SentPatient, Error> {
+    let Some(link) = begun.link.clone() else {
+        return adopt_or_create(io, person, (begun, grant), details).await;
     };
     let allowance = io.place(person.owner, PersonAsk::PatientWrite, io.now()).await?;
     match update(io, person, &link.patient, details.clone()).await {
-        Err(Error::Upstream(error)) if is_gone(&error) => adopt_or_create(io, person, begun, details).await,
-        updated => Ok((updated?, allowance)),
+        Err(Error::Upstream(error)) if is_gone(&error) => adopt_or_create(io, person, (begun, grant), details).await,
+        updated => Ok(SentPatient {
+            patient: updated?,
+            created: link.created,
+            allowance,
+        }),
     }
 }
 
@@ -35,9 +51,9 @@ pub(super) async fn send(
 async fn adopt_or_create(
     io: &impl SendDemographics,
     person: &Person<'_>,
-    begun: &PatientSlot,
+    (begun, grant): (&mut PatientSlot, Grant),
     details: PatientDetails,
-) -> Result<(Patient, Allowance), Error> {
+) -> Result<SentPatient, Error> {
     let allowance = io.place(person.owner, PersonAsk::PatientWrite, io.now()).await?;
     let found = match find_and_claim(io, person, begun).await {
         Ok(found) => found,
@@ -51,8 +67,19 @@ async fn adopt_or_create(
         // The update replaces the whole patient, so it repeats an opt-out that only Metriport knows.
         let hie_opt_out = details.hie_opt_out.or(patient.hie_opt_out);
         let details = PatientDetails { hie_opt_out, ..details };
-        return Ok((update(io, person, &patient.id, details).await?, allowance));
+        return Ok(SentPatient {
+            patient: update(io, person, &patient.id, details).await?,
+            created: begun.creating,
+            allowance,
+        });
     }
+    let before = begun.creating;
+    let creating = begun.begin_creation();
+    if let Err(error) = io.begin_creation(person.owner, &creating, grant).await {
+        io.uncount_call(io.now()).await;
+        return Err(not_begun(error));
+    }
+    *begun = creating;
     let new = NewPatient {
         facility: person.facility.clone(),
         external_id: person.external_id.clone(),
@@ -60,8 +87,15 @@ async fn adopt_or_create(
         hie_opt_out: details.hie_opt_out,
     };
     let answer = io.create_patient(&new).await;
-    let created = apply_limits(io, Budget::PatientWrites, answer, io.now()).await?;
-    Ok((ours(io, created, person)?, allowance))
+    let answer = apply_limits(io, Budget::PatientWrites, answer, io.now()).await;
+    let created = answer.inspect_err(|error| begun.creating = before || error.effect() == Effect::Unknown)?;
+    // An existing patient with another external id was not created.
+    let patient = ours(io, created, person).inspect_err(|_foreign| begun.creating = before)?;
+    Ok(SentPatient {
+        patient,
+        created: true,
+        allowance,
+    })
 }
 
 /// Finds the patient with our external id and claims it, so that no other request writes to it.

@@ -119,6 +119,7 @@ fn reason(error: &StoreError) -> String {
         (Condition::PatientAsRead, "the person's link changed during the command"),
         (Condition::PatientOurs, "the patient is no longer linked to this person"),
         (Condition::NoOpenPull, "a pull of the patient is open"),
+        (Condition::NotErasing, "the person is being erased"),
         (
             Condition::NoOpenConsolidated,
             "a consolidated query of the patient is open",

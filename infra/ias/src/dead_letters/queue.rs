@@ -261,6 +261,7 @@ const fn logical_ids(source: SourceQueue) -> (&'static str, &'static str) {
         SourceQueue::WebhookEvents => ("WebhookEventsDeadLetters", "WebhookEventsQueue"),
         SourceQueue::RunAdvance => ("RunAdvanceDeadLetters", "RunAdvanceQueue"),
         SourceQueue::RecordFetch => ("RecordFetchDeadLetters", "RecordFetchQueue"),
+        SourceQueue::AccountWork => ("AccountWorkDeadLetters", "AccountWorkQueue"),
     }
 }
 

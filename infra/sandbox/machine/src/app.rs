@@ -190,6 +190,22 @@ impl App {
         self.send(Method::DELETE, CONSENT, None).await
     }
 
+    /// `DELETE /v1/me`, under an `Idempotency-Key`.
+    ///
+    /// # Errors
+    /// Fails if the API does not answer.
+    pub async fn erase_me(&self, key: &str) -> Result<Reply, NoReply> {
+        reply(self.request(Method::DELETE, "/v1/me").header("idempotency-key", key)).await
+    }
+
+    /// `GET /v1/erasures/{receipt}`, without a token.
+    ///
+    /// # Errors
+    /// Fails if the API does not answer.
+    pub async fn read_erasure(&self, receipt: &str) -> Result<Reply, NoReply> {
+        reply(self.anonymous(Method::GET, &format!("/v1/erasures/{receipt}"))).await
+    }
+
     /// `PUT /v1/patient`.
     ///
     /// # Errors

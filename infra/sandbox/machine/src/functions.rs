@@ -9,7 +9,7 @@ use sandbox_host::Runner;
 use shared::config::Env;
 
 /// Every function, by the name of its binary.
-pub const FUNCTION_NAMES: [&str; 11] = [
+pub const FUNCTION_NAMES: [&str; 12] = [
     "identity-session",
     "webhook-intake",
     "webhook-process",
@@ -19,6 +19,7 @@ pub const FUNCTION_NAMES: [&str; 11] = [
     "record-fetch",
     "record-read",
     "account",
+    "account-work",
     "reconcile",
     "log-seal",
 ];
@@ -68,6 +69,7 @@ async fn serve(name: &str, env: Env) -> Result<(), Error> {
         "record-fetch" => record_fetch::serve(env).await,
         "record-read" => record_read::serve(env).await,
         "account" => account::serve(env).await,
+        "account-work" => account_work::serve(env).await,
         "reconcile" => reconcile::serve(env).await,
         "log-seal" => log_seal::serve(env).await,
         _ => Err(format!("there is no function {name}").into()),

@@ -82,6 +82,8 @@ pub fn withdraw(open: &OpenWork, now: Time, timing: Timing) -> Option<Withdrawal
     // If the stored withdrawal has the time `now`, it is this one, which needs further transactions. Otherwise the open
     // work was accepted after it.
     let again = (open.root.withdrawn_at != Some(now)).then(|| PersonRoot {
+        // Work of an app that keeps the consents began under this grant.
+        grant: open.root.grant + 1,
         withdrawn_at: Some(now),
         version: open.root.version + 1,
         ..open.root.clone()

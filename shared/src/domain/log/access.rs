@@ -65,6 +65,14 @@ accesses! {
     QuarantineReleased = "quarantine_released",
     /// An operator deleted the quarantined records.
     QuarantinePurged = "quarantine_purged",
+    /// The person asked for the erasure of everything that is stored about them.
+    ErasureRequested = "erasure_requested",
+    /// Everything was erased but the access log.
+    Erased = "erased",
+    /// An operator put the data on legal hold.
+    HoldBegun = "hold_begun",
+    /// An operator ended the legal hold.
+    HoldEnded = "hold_ended",
     /// An operator unlinked the patient.
     PatientReleased = "patient_released",
     /// An operator listed persons by their entries in the access log.

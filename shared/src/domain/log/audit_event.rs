@@ -162,9 +162,11 @@ const fn action(what: Access) -> &'static str {
         | Access::ConsentWithdrawn
         | Access::Quarantined
         | Access::QuarantineReleased
+        | Access::HoldBegun
+        | Access::HoldEnded
         | Access::PatientReleased => "U",
-        Access::QuarantinePurged => "D",
-        Access::PullStarted => "E",
+        Access::QuarantinePurged | Access::Erased => "D",
+        Access::PullStarted | Access::ErasureRequested => "E",
     }
 }
 

@@ -22,13 +22,13 @@ const DATE_MILLIS: i64 = 86_400_000;
 const OTHERS: usize = 40;
 
 /// A key that signs.
-pub(super) struct Signer {
+pub(in crate::domain) struct Signer {
     pair: EcdsaKeyPair,
-    pub(super) key: SealPublicKey,
+    pub(in crate::domain) key: SealPublicKey,
 }
 
 impl Signer {
-    pub(super) fn new() -> Self {
+    pub(in crate::domain) fn new() -> Self {
         let (algorithm, random) = (&ECDSA_P256_SHA256_ASN1_SIGNING, SystemRandom::new());
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
         let pair = EcdsaKeyPair::from_pkcs8(algorithm, pkcs8.as_ref(), &random).unwrap();
@@ -37,7 +37,7 @@ impl Signer {
         Self { pair, key }
     }
 
-    pub(super) fn sign(&self, statement: String) -> SignedSeal {
+    pub(in crate::domain) fn sign(&self, statement: String) -> SignedSeal {
         let signature = self.pair.sign(&SystemRandom::new(), statement.as_bytes()).unwrap();
         let signature = STANDARD.encode(signature);
         SignedSeal { statement, signature }

@@ -16,6 +16,7 @@ fn link(n: u8) -> PatientLink {
         demographics: hash(n),
         hie_opt_out: None,
         fingerprint: None,
+        created: false,
     }
 }
 fn begun(slot: &PatientSlot, n: u8, now: i64) -> PatientSlot {

@@ -52,12 +52,51 @@ fn new_notice_asks_again() {
 }
 
 #[test]
-fn stack_whose_app_keeps_consent_has_no_condition() {
+fn stack_whose_app_keeps_consent_asks_for_none() {
     let rule = ConsentRule::KeptElsewhere;
     let root = PersonRoot::default();
-    assert_eq!(root.covering(&rule), Ok(Grant::UNCONDITIONAL));
-    let root = root.withdraw(at(1)).unwrap();
-    assert!(root.holds(root.covering(&rule).unwrap()));
+    assert_eq!(root.covering(&rule), Ok(Grant::of(0)));
+    let withdrawn = root.withdraw(at(1)).unwrap();
+    assert!(withdrawn.holds(withdrawn.covering(&rule).unwrap()));
+    assert!(!withdrawn.holds(Grant::of(0)));
+}
+
+#[test]
+fn erasure_ends_the_grant_and_covers_nothing_until_it_is_finished() {
+    let receipt = ReceiptId::new(uuid::Uuid::from_u128(7));
+    for root in [
+        PersonRoot::default(),
+        PersonRoot::default().give(keep("1"), at(1)).unwrap(),
+    ] {
+        let marked = root.begin_erasure(receipt, at(2)).unwrap();
+        assert!(!marked.holds(Grant::of(root.grant)));
+        for rule in [rule("1"), ConsentRule::KeptElsewhere] {
+            assert_eq!(marked.covering(&rule), Err(ConsentGap::Erasing));
+        }
+        let other = ReceiptId::new(uuid::Uuid::from_u128(8));
+        assert_eq!(marked.begin_erasure(other, at(3)), Err(ErasureBar::UnderWay(receipt)));
+        let erased = marked.erased();
+        assert_eq!((erased.grant, erased.version), (marked.grant, marked.version + 1));
+        let numbers = PersonRoot {
+            grant: erased.grant,
+            version: erased.version,
+            ..PersonRoot::default()
+        };
+        assert_eq!(erased, numbers, "nothing else is left");
+        assert_eq!(erased.covering(&rule("1")), Err(ConsentGap::Missing));
+        assert!(!erased.holds(Grant::of(root.grant)), "a write of before");
+    }
+}
+
+#[test]
+fn hold_bars_an_erasure_until_it_ends() {
+    let receipt = ReceiptId::new(uuid::Uuid::from_u128(7));
+    let held = PersonRoot::default().hold(Some(at(1))).unwrap();
+    assert_eq!(held.begin_erasure(receipt, at(2)), Err(ErasureBar::Held));
+    assert_eq!(held.hold(Some(at(3))), None, "held already");
+    let free = held.hold(None).unwrap();
+    assert_eq!(free.hold(None), None);
+    assert!(free.begin_erasure(receipt, at(4)).is_ok());
 }
 
 #[test]

@@ -119,6 +119,20 @@ impl Post<'_> {
         }
     }
 
+    /// A secret id that depends only on the person, the key and `label`; `None` without a key. Unlike the entry of the
+    /// key, it does not expire.
+    ///
+    /// # Errors
+    /// Fails if the key is malformed.
+    pub fn keyed_secret(&self, label: &str) -> Result<Option<Uuid>, Error> {
+        let Some(key) = key(self.request)? else {
+            return Ok(None);
+        };
+        let hash = key.secret(self.owner_key, label, self.owner.as_str())?;
+        let id = Uuid::try_parse(hash.get(..32).unwrap_or_default());
+        id.map(Some).map_err(|_not_hex| Error::Internal("keyed hash"))
+    }
+
     fn call(&self, key: &IdempotencyKey, now: Time, id: Uuid) -> Result<KeyedRequest, Error> {
         let (body, credential) = (self.request.body().as_ref(), self.credential.map(str::as_bytes));
         Ok(KeyedRequest {

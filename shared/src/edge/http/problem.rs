@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use crate::domain::RecordId;
 use crate::domain::budget::Allowance;
 use crate::domain::consent::Notice;
 use crate::domain::input::FieldError;
+use crate::domain::{ReceiptId, RecordId};
 
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -255,6 +255,17 @@ impl Next {
         }
     }
 
+    /// Read the receipt of an erasure. The caller needs no token.
+    #[must_use]
+    pub fn read_receipt(receipt: ReceiptId) -> Self {
+        Self {
+            action: "read_receipt",
+            method: Some("GET"),
+            url: Some(Cow::Owned(format!("/v1/erasures/{receipt}"))),
+            or: None,
+        }
+    }
+
     const fn from_action(action: &'static str) -> Self {
         Self {
             action,
@@ -374,6 +385,10 @@ codes! {
     NotFound "not_found" 404 "The person has nothing with this id." NONE;
     /// An operator must release or delete the person's records, which may be another person's.
     RecordQuarantined "record_quarantined" 409 "The person's records are quarantined until an operator releases or deletes them." CONTACT_SUPPORT;
+    /// Everything that is stored about the person is being erased.
+    ErasureInProgress "erasure_in_progress" 409 "Everything stored about the person is being erased." RETRY;
+    /// An operator has put the person's data on legal hold.
+    LegalHold "legal_hold" 409 "The person's data are on legal hold and cannot be erased now." CONTACT_SUPPORT;
     /// The header `Idempotency-Key` holds neither a quoted nor an unquoted key.
     IdempotencyKeyMalformed "idempotency_key_malformed" 400
         "The header Idempotency-Key is not a string of 1 to 255 visible ASCII characters." FIX_REQUEST;

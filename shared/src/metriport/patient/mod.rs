@@ -11,8 +11,6 @@ mod get;
 mod reply;
 mod update;
 
-use std::future::Future;
-
 pub use create::NewPatient;
 pub use delete::PatientDeletion;
 pub use reply::{ForeignPatient, Patient, UnverifiedPatient};
@@ -61,11 +59,13 @@ port! {
     }
 }
 
-/// Deletes patients.
-pub trait DeletePatient {
-    /// Deletes the patient.
-    ///
-    /// # Errors
-    /// See [`UpstreamError`].
-    fn delete_patient(&self, deletion: &PatientDeletion) -> impl Future<Output = Result<(), UpstreamError>> + Send;
+port! {
+    /// Deletes patients.
+    pub trait DeletePatient via HasUpstream {
+        /// Deletes the patient.
+        ///
+        /// # Errors
+        /// `PatientNotFound` or `NotFound` if the patient does not exist; see [`UpstreamError`].
+        async fn delete_patient(&self, deletion: &PatientDeletion) -> Result<(), UpstreamError>;
+    }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use shared::domain::Time;
 use shared::message::dead_letter::DeadLetterReason;
 use shared::message::webhook::WebhookEvent;
-use shared::message::{Advance, FetchRecord, parse};
+use shared::message::{AccountWork, Advance, FetchRecord, parse};
 use shared::queue::SourceQueue;
 use tokio::runtime::Runtime;
 
@@ -25,6 +25,7 @@ enum Function {
     Process(webhook_process::Deps),
     Dispatch(Box<query_dispatch::Deps>),
     Fetch(record_fetch::Deps),
+    Work(Box<account_work::Deps>),
 }
 
 /// A consumer of a queue.
@@ -38,7 +39,7 @@ pub struct Batches {
 }
 
 /// The consumers, by name.
-pub const NAMES: [&str; 3] = ["webhook-process", "query-dispatch", "record-fetch"];
+pub const NAMES: [&str; 4] = ["webhook-process", "query-dispatch", "record-fetch", "account-work"];
 
 impl Batches {
     /// Starts a consumer in its own [`World`].
@@ -64,6 +65,11 @@ impl Batches {
                 SourceQueue::RunAdvance,
                 Stock::of(&world.advances),
             ),
+            "account-work" => (
+                Function::Work(Box::new(runtime.block_on(account_work::Deps::read(&init))?)),
+                SourceQueue::AccountWork,
+                Stock::of(&world.account_work),
+            ),
             _ => (
                 Function::Fetch(record_fetch::Deps::read(&init)?),
                 SourceQueue::RecordFetch,
@@ -86,16 +92,19 @@ impl Batches {
             Function::Process(_) => parse::<WebhookEvent>(body).map(drop),
             Function::Dispatch(_) => parse::<Advance>(body).map(drop),
             Function::Fetch(_) => parse::<FetchRecord>(body).map(drop),
+            Function::Work(_) => parse::<AccountWork>(body).map(drop),
         };
         read.err().map(DeadLetterReason::from)
     }
 
     fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
+        let end = Time::from_millis(i64::MAX);
         let Ok(reply) = self.runtime.block_on(async {
             match &self.function {
                 Function::Process(deps) => webhook_process::handler::handle(deps, event).await,
                 Function::Dispatch(deps) => query_dispatch::handler::handle(deps, event).await,
-                Function::Fetch(deps) => record_fetch::handler::handle(deps, event, Time::from_millis(i64::MAX)).await,
+                Function::Fetch(deps) => record_fetch::handler::handle(deps, event, end).await,
+                Function::Work(deps) => account_work::handler::handle(deps, event, end).await,
             }
         });
         reply

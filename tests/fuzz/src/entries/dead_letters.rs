@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use shared::message::dead_letter::{DeadLetterCause, DeadLetterReason};
-use shared::message::{Advance, FetchRecord, parse};
+use shared::message::{AccountWork, Advance, FetchRecord, parse};
 use shared::queue::SourceQueue;
 
 use crate::canary;
@@ -38,6 +38,7 @@ pub fn judge_sent(sent: &[Message]) -> Result<(), String> {
     let reads = |message: &Message| match message.queue.as_str() {
         "run-advance" => parse::<Advance>(&message.body).is_ok(),
         "record-fetch" => parse::<FetchRecord>(&message.body).is_ok(),
+        "account-work" => parse::<AccountWork>(&message.body).is_ok(),
         _ => false,
     };
     match sent.iter().find(|message| !reads(message)) {
@@ -140,7 +141,7 @@ fn expected_body(source: SourceQueue, body: &str) -> String {
             Some(link) => body.split(&link).collect::<Vec<_>>().join("\"\""),
             None => body.to_owned(),
         },
-        SourceQueue::RunAdvance => body.to_owned(),
+        SourceQueue::RunAdvance | SourceQueue::AccountWork => body.to_owned(),
     };
     if expected.is_empty() { " ".to_owned() } else { expected }
 }

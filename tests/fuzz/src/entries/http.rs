@@ -17,7 +17,7 @@ use crate::chance::Chance;
 use crate::mutate;
 use crate::run::{Class, Entry};
 use crate::world::events::{self, Call, KEY_HEADER, put, put_encoded};
-use crate::world::people::{FIRST, OFFERED, STRANGER};
+use crate::world::people::{FIRST, LEAVER, OFFERED, STRANGER};
 use crate::world::webhooks::{every_kind, sign};
 use crate::world::{Failed, World};
 
@@ -83,7 +83,7 @@ impl Http {
             ),
             "account" => (
                 Function::Account(runtime.block_on(account::Deps::read(&init))?),
-                Call::of_account(&world.record),
+                Call::of_account(&world.record, &world.receipt),
             ),
             _ => (
                 Function::Read(runtime.block_on(record_read::Deps::read(&init))?),
@@ -149,9 +149,10 @@ impl Entry for Http {
         let Some(mut call) = self.calls.get(at).cloned() else {
             return Vec::new();
         };
-        // Some callers have no open pull, some have only consented, and some have not taken any step yet.
+        // Some callers have no open pull, some have only consented, some are being erased, and some have not taken any
+        // step yet.
         if call.subject.is_some() {
-            call.subject = Some(chance.pick([FIRST.subject, OFFERED.subject, STRANGER, "fuzz-newcomer"]));
+            call.subject = Some(chance.pick([FIRST.subject, OFFERED.subject, STRANGER, LEAVER, "fuzz-newcomer"]));
         }
         if let Some(id) = call.id.as_mut().filter(|_| chance.one_in(2)) {
             *id = mutate::text::odd(chance);

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use shared::message::webhook::WebhookEvent;
-use shared::message::{Advance, FetchRecord, VERSION, parse};
+use shared::message::{AccountWork, Advance, FetchRecord, VERSION, parse};
 
 use super::stock::Stock;
 use crate::canary;
@@ -35,7 +35,8 @@ impl Messages {
             "link",
             json!("https://records.example.test/x?X-Amz-Signature=1"),
         );
-        let others = Stock::of(&[due("run"), due("run"), due("record"), fetch]);
+        let work = json!({ "version": 1, "erasure": "9f86d081884c7d65".repeat(4) });
+        let others = Stock::of(&[due("run"), due("run"), due("record"), fetch, work]);
         Ok(Self(Stock::webhook_events()?.and(others)))
     }
 }
@@ -54,6 +55,7 @@ impl Entry for Messages {
         let taken = [
             round_trip::<Advance>(&body)?.then_some("advance"),
             round_trip::<FetchRecord>(&body)?.then_some("fetch-record"),
+            round_trip::<AccountWork>(&body)?.then_some("account-work"),
             round_trip::<WebhookEvent>(&body)?.then_some("webhook-event"),
         ];
         Ok(taken.into_iter().flatten().next_back().unwrap_or("refused"))

@@ -19,7 +19,7 @@ const SESSION_HEADER: &str = "x-aal2-session";
 pub struct Call {
     /// The route as the template writes it.
     pub route: &'static str,
-    /// The value of `{id}`.
+    /// The value of the path's parameter, `{id}` or `{receipt}`.
     pub id: Option<String>,
     /// Further headers.
     pub headers: Vec<(&'static str, String)>,
@@ -123,10 +123,10 @@ impl Call {
         format!("used-for-{}", self.route.rsplit('/').next().unwrap_or_default())
     }
 
-    /// Whether the call is a person's POST: only those take an idempotency key.
+    /// Whether the call is a person's POST or their request for erasure: only those take an idempotency key.
     #[must_use]
     pub fn takes_a_key(&self) -> bool {
-        self.subject.is_some() && self.route.starts_with("POST ")
+        self.subject.is_some() && (self.route.starts_with("POST ") || self.route == "DELETE /v1/me")
     }
 
     /// Routes of `network-query`.
@@ -169,15 +169,32 @@ impl Call {
         }
     }
 
+    /// A request for erasure.
+    #[must_use]
+    pub fn erase() -> Self {
+        Self::new("DELETE /v1/me", None)
+    }
+
+    /// The call that reads a receipt, which takes no token.
+    #[must_use]
+    pub fn receipt(receipt: &str) -> Self {
+        Self {
+            subject: None,
+            ..Self::with_id("GET /v1/erasures/{receipt}", receipt)
+        }
+    }
+
     /// Routes of `account`.
     #[must_use]
-    pub fn of_account(record: &str) -> Vec<Self> {
+    pub fn of_account(record: &str, receipt: &str) -> Vec<Self> {
         vec![
             Self::consent(),
             Self::new("GET /v1/me/consent", None),
             Self::new("DELETE /v1/me/consent", None),
             Self::new("GET /v1/me/access-log", None),
             Self::report(record),
+            Self::erase(),
+            Self::receipt(receipt),
         ]
     }
 
@@ -195,7 +212,8 @@ impl Call {
     #[must_use]
     pub fn event(&self, body: Option<&[u8]>) -> Value {
         let (method, template) = self.route.split_once(' ').unwrap_or_default();
-        let path = template.replace("{id}", self.id.as_deref().unwrap_or_default());
+        let parameter = template.split(['{', '}']).nth(1).unwrap_or("id");
+        let path = template.replace(&format!("{{{parameter}}}"), self.id.as_deref().unwrap_or_default());
         let mut event = json!({
             "version": "2.0", "routeKey": self.route, "rawPath": path, "rawQueryString": "",
             "headers": { "content-type": "application/json", "host": "api.example.test", "x-forwarded-proto": "https" },
@@ -226,7 +244,7 @@ impl Call {
             );
         }
         if let Some(id) = &self.id {
-            put(&mut event, "", "pathParameters", json!({ "id": id }));
+            put(&mut event, "", "pathParameters", json!({ parameter: id }));
         }
         match body.map(std::str::from_utf8) {
             Some(Ok(text)) => put(&mut event, "", "body", json!(text)),

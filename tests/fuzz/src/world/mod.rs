@@ -19,7 +19,7 @@ use shared::metrics::Metrics;
 
 use cloud::{Cloud, Message};
 use events::Call;
-use people::{FIRST, OFFERED, STARTED, STRANGER};
+use people::{FIRST, LEAVER, OFFERED, STARTED, STRANGER};
 use steps::{Steps, last};
 
 use crate::log;
@@ -48,10 +48,14 @@ pub struct World {
     /// Fetch messages whose links lead to a record, to a truncated record, to a resource that is not a Bundle, and to a
     /// 404.
     pub fetches: Vec<Value>,
+    /// The `account-work` message about the erasure of the leaver, which waits for its second sweep.
+    pub account_work: Vec<Value>,
     /// The first person's pull.
     pub pull: String,
     /// The first person's record.
     pub record: String,
+    /// The receipt id of the leaver's erasure.
+    pub receipt: String,
     env: Env,
 }
 
@@ -73,8 +77,10 @@ impl World {
             cloud: Arc::clone(&cloud),
             advances: Vec::new(),
             fetches: Vec::new(),
+            account_work: Vec::new(),
             pull: String::new(),
             record: String::new(),
+            receipt: String::new(),
             env: env(&aws.to_string(), &metriport.to_string()),
         };
         let steps = Steps::new(&world.init()?, &cloud).await?;
@@ -86,6 +92,7 @@ impl World {
             ..Call::consent()
         };
         steps.call(&consent).await?;
+        world.leave(&steps).await?;
         cloud.close();
         Ok(world)
     }
@@ -135,6 +142,19 @@ impl World {
         Ok(())
     }
 
+    /// Takes the leaver's request for erasure.
+    async fn leave(&mut self, steps: &Steps<'_>) -> Result<(), Failed> {
+        let erase = Call {
+            subject: Some(LEAVER),
+            ..Call::erase()
+        };
+        let (reply, sent) = steps.ask(&erase).await?;
+        let receipt = reply.get("receiptId").and_then(Value::as_str);
+        self.receipt = receipt.ok_or("no receipt id")?.to_owned();
+        self.account_work.push(last(&sent, "account-work")?.value()?);
+        Ok(())
+    }
+
     fn due(&mut self, sent: &[Message]) -> Result<(), Failed> {
         self.advances.push(last(sent, "run-advance")?.value()?);
         Ok(())
@@ -170,6 +190,7 @@ fn env(aws: &str, metriport: &str) -> Env {
         ("WEBHOOK_KEYS_SECRET", "webhook-keys"),
         ("TABLE_NAME", "ias-Table"),
         ("ACCESS_LOG_RETENTION_DAYS", "1"),
+        ("LOG_RETENTION_DAYS", "1"),
         ("FACILITY_ID", "01989f00-1111-7222-8333-444455556666"),
         ("EXTERNAL_ID_CLAIM", "sub"),
         ("REQUIRED_SCOPE", "records"),
@@ -182,15 +203,17 @@ fn env(aws: &str, metriport: &str) -> Env {
         ("RECORD_RETENTION_DAYS", "90"),
         ("RECORDS_BUCKET", "records"),
         ("SEALS_BUCKET", "seals"),
+        ("SEAL_KEY_ID", "seal-key"),
         ("STACK_NAME", "fuzz"),
-        // The address of the server that plays Metriport, which also serves the records. So the functions never look up
-        // a name.
+        // The server that plays Metriport also serves the records. So the functions never look up a name.
         ("RECORD_LINK_HOSTS", metriport),
         ("RUN_ADVANCE_QUEUE_URL", &queue("run-advance")),
         ("RECORD_FETCH_QUEUE_URL", &queue("record-fetch")),
+        ("ACCOUNT_WORK_QUEUE_URL", &queue("account-work")),
         ("WEBHOOK_EVENTS_QUEUE_URL", &queue("webhook-events")),
         ("RUN_ADVANCE_DEAD_LETTERS_URL", &queue("run-advance-dead-letters")),
         ("RECORD_FETCH_DEAD_LETTERS_URL", &queue("record-fetch-dead-letters")),
+        ("ACCOUNT_WORK_DEAD_LETTERS_URL", &queue("account-work-dead-letters")),
         ("WEBHOOK_EVENTS_DEAD_LETTERS_URL", &queue("webhook-events-dead-letters")),
     ])
 }

@@ -22,6 +22,9 @@ pub struct Person {
 /// The claim `sub` of a person who has only consented.
 pub const STRANGER: &str = "fuzz-stranger";
 
+/// The claim `sub` of a person who has asked for their erasure, and about whom nothing else is stored.
+pub const LEAVER: &str = "fuzz-leaver";
+
 /// The first person, who has a record and an accepted pull, and has asked for another record.
 pub const FIRST: Person = Person {
     subject: "fuzz-person-1",

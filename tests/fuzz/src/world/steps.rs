@@ -50,6 +50,14 @@ impl<'a> Steps<'a> {
     /// # Errors
     /// Fails if the call is refused.
     pub async fn call(&self, call: &Call) -> Result<Vec<Message>, Failed> {
+        Ok(self.ask(call).await?.1)
+    }
+
+    /// Makes a call that must succeed; returns its reply, and the messages that it sent.
+    ///
+    /// # Errors
+    /// Fails if the call is refused.
+    pub async fn ask(&self, call: &Call) -> Result<(Value, Vec<Message>), Failed> {
         let request = call.request()?;
         let Ok(reply) = match call.route.split('/').nth(2) {
             Some("me") => account::handler::handle(&self.account, request).await,
@@ -62,7 +70,8 @@ impl<'a> Steps<'a> {
         if !reply.status().is_success() {
             return Err(format!("{}: {} {:?}", call.route, reply.status(), reply.body()).into());
         }
-        Ok(self.cloud.take_sent())
+        let body = serde_json::from_slice(reply.body().as_ref())?;
+        Ok((body, self.cloud.take_sent()))
     }
 
     /// Delivers a message to its consumer, which must process it; returns the messages that the consumer sent.

@@ -28,8 +28,18 @@ pub(crate) struct Hold {
 impl Hold {
     /// Starts a sandbox whose calls can be held.
     pub(crate) async fn start() -> (Arc<Self>, TestApp) {
+        Self::start_at(1).await
+    }
+
+    /// Starts a sandbox whose calls can be held, and in which time runs fast.
+    pub(crate) async fn start_hurried() -> (Arc<Self>, TestApp) {
+        Self::start_at(60).await
+    }
+
+    async fn start_at(time_scale: u32) -> (Arc<Self>, TestApp) {
         let hold = Arc::new(Self::default());
         let app = TestApp::with(|options| {
+            options.time_scale = time_scale;
             options.faults.aws = Some(Arc::clone(&hold) as _);
             options.faults.upstream = Some(Arc::clone(&hold) as _);
         })

@@ -78,7 +78,7 @@ async fn until_dead(app: &TestApp) -> Vec<String> {
         let dead = QUEUES.iter().map(|queue| queue.replace("Queue", "DeadLetters"));
         let messages = dead.filter_map(|queue| queues.messages(&queue)).flatten();
         let dead: Vec<String> = messages.map(|message| message.body).collect();
-        (dead.iter().filter(|body| body.contains(BY_HAND)).count() >= 8).then_some(dead)
+        (dead.iter().filter(|body| body.contains(BY_HAND)).count() >= 10).then_some(dead)
     })
     .await
 }

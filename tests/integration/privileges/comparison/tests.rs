@@ -210,7 +210,7 @@ fn removed_denial_is_both_missing_and_unused() {
         );
         assert!(unused.iter().all(|privilege| privilege.resource == "*"), "{unused:?}");
     }
-    assert_eq!(consumers, 3);
+    assert_eq!(consumers, 4);
 }
 
 #[test]

@@ -37,14 +37,14 @@ fn every_function_has_an_environment_and_a_trigger() {
 }
 
 #[test]
-fn webhook_is_the_only_route_without_an_authorizer() {
+fn webhook_and_receipt_are_the_only_routes_without_an_authorizer() {
     let stack = stack();
     let routes = stack.functions.iter().flat_map(|function| &function.routes);
     let open: Vec<_> = routes
         .filter(|route| route.authorizer.is_none())
         .map(|route| route.path.as_str())
         .collect();
-    assert_eq!(open, ["/v1/webhooks/metriport"]);
+    assert_eq!(open, ["/v1/webhooks/metriport", "/v1/erasures/{receipt}"]);
 }
 
 #[test]

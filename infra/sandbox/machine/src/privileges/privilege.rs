@@ -35,9 +35,10 @@ impl Privilege {
 }
 
 /// A partition key consists of a kind, `#` and an id, and `*` replaces the id. A budget's key has a name instead of an
-/// id, and keeps it.
+/// id, and keeps it. In the index `owner`, a key is an owner id.
 fn kind_of_key(key: &str) -> String {
     match key.split_once('#') {
+        None if key.starts_with("v1.") => "v1.*".to_owned(),
         None | Some(("BUDGET", _)) => key.to_owned(),
         Some((kind, _)) => format!("{kind}#*"),
     }

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::consent::{ConsentScope, GivenConsent};
+use crate::domain::person_root::Grant;
 use crate::domain::pull::tests::{accepted, started};
 use crate::domain::record::tests::{make_record, processing};
 use crate::domain::{ChallengeId, ProofedIdentityId, PullId, SourceKind};
@@ -119,6 +120,7 @@ fn work_accepted_after_a_withdrawal_is_withdrawn_again() {
     };
     let again = withdraw(&open, LATER, timing()).unwrap();
     assert_eq!(again.root.as_ref().unwrap().withdrawn_at, Some(LATER));
+    assert!(!again.root.as_ref().unwrap().holds(Grant::of(open.root.grant)));
     assert_eq!(after(&open, &again).ended(), EndedWork { pulls: 1, records: 0 });
 }
 

@@ -1,0 +1,237 @@
+//! Erases one person, step by step.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use shared::Error;
+use shared::domain::budget::{Budget, Turn};
+use shared::domain::consent;
+use shared::domain::erasure::{
+    BucketEntry, Erasure, ErasureId, ErasureStep, LeftRecords, ReceiptContext, ReceiptStatement, SignedReceipt,
+};
+use shared::domain::log::Actor;
+use shared::domain::record::Record;
+use shared::domain::{OwnerId, PatientId, Time};
+use shared::edge::budget::{DeleteInTurn, PauseCalls, apply_limits};
+use shared::metrics::{Metric, Metrics};
+use shared::metriport::{DeletePatient, PatientDeletion};
+use shared::ports::{Clock, StackName};
+use shared::records::{Bucket, EraseObjects};
+use shared::seals::SignSeal;
+use shared::store::{
+    Condition, EraseItems, ErasedItems, ReadPatient, ReadRoot, StoreError, StoredItem, WithdrawConsent,
+    WithdrawalWrite, WriteErasure,
+};
+
+use crate::remaining::remaining;
+use crate::{KeptDays, Ports};
+
+/// Time that a step may still need when the next one begins. A sweep deletes at most a hundred entries.
+const STEP_MAX: Duration = Duration::from_secs(60);
+/// Number of entries of the bucket that are deleted at the same time.
+const AT_ONCE: usize = 8;
+/// Maximum number of transactions that end open work in one step.
+const ENDS_MAX: u32 = 64;
+
+const ERASED: &str = "erased";
+const WAITS: &str = "waits";
+const ELSEWHERE: &str = "another worker goes on";
+
+/// Works on an erasure until it is finished, or waits, or shortly before `end`. Returns the outcome for the log.
+///
+/// # Errors
+/// Fails if the table, the bucket or the key fails. SQS redelivers the message, and the next worker goes on from the
+/// stored stage. A failure of Metriport is stored, and the call is made again later.
+pub async fn erase(io: &impl Ports, metrics: &Metrics, id: ErasureId, end: Time) -> Result<&'static str, Error> {
+    let Some(mut job) = io.erasure(id).await? else {
+        return Ok("unknown");
+    };
+    while io.now() < end.minus(STEP_MAX) {
+        let now = io.now();
+        let Some(owner) = job.owner.clone() else {
+            return Ok(ERASED);
+        };
+        let stepped = match job.next_step(now) {
+            ErasureStep::Nothing => return Ok(ERASED),
+            ErasureStep::Wait(_) => return Ok(WAITS),
+            ErasureStep::EndWork => end_work(io, &owner, &job).await,
+            ErasureStep::DeletePatient(patient) => delete_patient(io, &job, patient).await,
+            ErasureStep::Sweep => sweep(io, &owner, &job).await,
+            ErasureStep::SweepAgain => write(io, job.sweep_again(now, io.timing())).await,
+            ErasureStep::Sign => finish(io, metrics, &owner, &job).await,
+        };
+        job = match stepped {
+            // Another worker wrote the job, and goes on with it.
+            Err(Error::Store(error)) if error.lacks(Condition::ErasureAsRead) => return Ok(ELSEWHERE),
+            stepped => stepped?,
+        };
+    }
+    Ok("goes on")
+}
+
+async fn write(io: &impl WriteErasure, job: Erasure) -> Result<Erasure, Error> {
+    io.write_erasure(&job).await?;
+    Ok(job)
+}
+
+/// Ends open pulls and records, as a withdrawal of consent does. Afterwards no transfer can begin.
+async fn end_work(
+    io: &(impl WithdrawConsent + ReadPatient + WriteErasure + Clock),
+    owner: &OwnerId,
+    job: &Erasure,
+) -> Result<Erasure, Error> {
+    for _ in 0..ENDS_MAX {
+        let (open, now) = (io.open_work(owner).await?, io.now());
+        let Some(withdrawal) = consent::withdraw(&open, now, io.timing()) else {
+            let slot = io.patient(owner).await?;
+            // The request that began the change may still link a patient.
+            if let Some(until) = slot
+                .intent
+                .as_ref()
+                .map(|intent| intent.until)
+                .filter(|until| now < *until)
+            {
+                return write(io, job.wait_for_change(until, now, io.timing())).await;
+            }
+            let left = LeftRecords {
+                loose_keys: loose_keys(&open.records, slot.folder.map(Bucket::prefix).as_deref()),
+                may_arrive: open.records.iter().any(|record| record.may_arrive(now, io.timing())),
+            };
+            return write(io, job.begin_sweep(&slot, left, now, io.timing())).await;
+        };
+        let write = WithdrawalWrite {
+            open: &open,
+            withdrawal: &withdrawal,
+            actor: &Actor::Function,
+            now,
+        };
+        match io.write_withdrawal(owner, write).await {
+            Ok(()) | Err(StoreError::Conflict(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(StoreError::Conflict(vec![Condition::PullAsRead]).into())
+}
+
+/// Keys of objects outside the person's folder, where earlier versions stored them. A record without an object may have
+/// one there that its item does not name.
+fn loose_keys(records: &[Record], prefix: Option<&str>) -> Vec<String> {
+    let keys = records.iter().flat_map(|record| {
+        let stored = record.object.as_ref().map(|object| object.key.clone());
+        let possible = Bucket::key(None, record.id, record.query.conversion);
+        stored.into_iter().chain(record.object.is_none().then_some(possible))
+    });
+    let inside = |key: &String| prefix.is_some_and(|prefix| key.starts_with(prefix));
+    let loose: BTreeSet<_> = keys.filter(|key| !inside(key)).collect();
+    loose.into_iter().collect()
+}
+
+/// Deletes the patient at Metriport. A refusal is stored with the time of the next call.
+async fn delete_patient(
+    io: &(impl DeletePatient + DeleteInTurn + PauseCalls + WriteErasure + Clock),
+    job: &Erasure,
+    patient: PatientId,
+) -> Result<Erasure, Error> {
+    let timing = io.timing();
+    match io.turn_of_deletion(io.now()).await? {
+        Turn::Granted(_) => {}
+        Turn::Busy(until) | Turn::DayOver(until) => {
+            let (now, secs) = (io.now(), io.now().until(until).as_secs());
+            tracing::info!(secs, "the deletion of a patient waits for the rate budget");
+            return write(io, job.postpone_patient(until, now, timing)).await;
+        }
+    }
+    let deletion = PatientDeletion {
+        patient,
+        facility: None,
+    };
+    let answer = io.delete_patient(&deletion).await;
+    let now = io.now();
+    match apply_limits(io, Budget::PatientWrites, answer, now).await {
+        Ok(()) => write(io, job.end_patient(true, now, timing)).await,
+        Err(error) if error.kind().is_absence() => write(io, job.end_patient(false, now, timing)).await,
+        Err(error) => {
+            let late = job.is_late(now, timing);
+            tracing::warn!(context = %error, late, "Metriport did not delete a patient");
+            write(io, job.retry_patient(now, timing)).await
+        }
+    }
+}
+
+/// Deletes some of what is left: first the bucket, whose keys the table knows, then the table.
+async fn sweep(
+    io: &(impl EraseObjects + EraseItems + WriteErasure + Clock),
+    owner: &OwnerId,
+    job: &Erasure,
+) -> Result<Erasure, Error> {
+    let timing = io.timing();
+    // These are counted. A worker may have died before it deleted them.
+    delete(io, &job.planned).await?;
+    let entries = entries(io, job).await?;
+    if !entries.is_empty() {
+        // Written before the deletion, so that a worker that dies in between forgets nothing.
+        let job = write(io, job.plan(entries, io.now(), timing)).await?;
+        delete(io, &job.planned).await?;
+        return Ok(job);
+    }
+    let ErasedItems { items, more } = io.items_to_erase(owner, job.owned_patient()).await?;
+    let mut counted = job.count(items.iter().map(StoredItem::kind), io.now(), timing);
+    if !more {
+        // Everything that was stored before the list is deleted with these items.
+        counted = counted.end_sweep(io.now(), timing);
+        counted.version = job.version + 1;
+    }
+    match io.erase_items(owner, &items, &counted).await {
+        Ok(()) => Ok(counted),
+        // An item ended by itself, for example a lock. The next step lists the items again.
+        Err(error) if error.lacks(Condition::StillStored) => Ok(job.clone()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Some of the entries in the person's folder, or of the objects outside it.
+async fn entries(io: &impl EraseObjects, job: &Erasure) -> Result<Vec<BucketEntry>, Error> {
+    let folder = job.folder.map(Bucket::prefix);
+    for prefix in folder.iter().chain(&job.loose_keys) {
+        let found = io.entries_to_erase(prefix).await?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
+    Ok(Vec::new())
+}
+
+async fn delete(io: &impl EraseObjects, entries: &[BucketEntry]) -> Result<(), Error> {
+    let calls = entries.iter().map(|entry| io.erase_entry(entry));
+    stream::iter(calls)
+        .buffer_unordered(AT_ONCE)
+        .try_collect::<Vec<()>>()
+        .await?;
+    Ok(())
+}
+
+/// Signs the receipt, and leaves of the person only what the receipt names.
+async fn finish(
+    io: &(impl ReadRoot + EraseItems + SignSeal + StackName + KeptDays + Clock),
+    metrics: &Metrics,
+    owner: &OwnerId,
+    job: &Erasure,
+) -> Result<Erasure, Error> {
+    let key = io.seal_public_key().await?;
+    let (root, now) = (io.root(owner).await?, io.now());
+    let context = ReceiptContext {
+        stack: io.stack_name(),
+        key: &key,
+        remaining: remaining(io, now),
+    };
+    let statement = ReceiptStatement::of(job, context, now).text();
+    let receipt = SignedReceipt {
+        signature: io.sign_seal(&statement).await?,
+        statement,
+    };
+    let finished = job.finish(receipt);
+    io.finish_erasure(owner, &root.erased(), &finished, now).await?;
+    metrics.put(&[Metric::erasure_finished(job.requested_at.until(now))]);
+    Ok(finished)
+}

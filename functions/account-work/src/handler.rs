@@ -1,0 +1,20 @@
+//! Translates batches and failures.
+
+use std::convert::Infallible;
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use shared::domain::Time;
+use shared::edge::each;
+use shared::message::{AccountWork, parse};
+
+use crate::{Deps, erase};
+
+/// Handles one batch, until shortly before `end`, when Lambda ends the function. SQS redelivers the messages named as
+/// failed.
+pub async fn handle(deps: &Deps, event: SqsEvent, end: Time) -> Result<SqsBatchResponse, Infallible> {
+    Ok(each(event, &deps.dead_letters, async |body| {
+        let work: AccountWork = parse(&body)?;
+        erase::erase(deps.io(), &deps.metrics, work.erasure, end).await
+    })
+    .await)
+}

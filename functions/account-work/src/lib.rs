@@ -1,0 +1,121 @@
+//! `account-work`: erases persons. Only this function may delete what is stored about a person.
+//!
+//! A message names an erasure. The worker reads the erasure's stage and goes on from there, until the erasure waits or
+//! its own time ends. Each step writes the stage, so a worker can die between any two calls. `reconcile` then sends the
+//! message again. Two workers on one erasure cannot count a deletion twice, because each write requires the version
+//! that was read.
+
+pub mod erase;
+pub mod handler;
+mod remaining;
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use shared::clock::{self, SystemClock};
+use shared::config::Env;
+use shared::domain::Time;
+use shared::edge::budget::{DeleteInTurn, PauseCalls, RateBudget};
+use shared::edge::init::{BACKGROUND, Init, InitError};
+use shared::metrics::Metrics;
+use shared::metriport::{Client, DeletePatient};
+use shared::ports::{Clock, StackName};
+use shared::queue::{DeadLetterQueue, SourceQueue};
+use shared::records::{Bucket, EraseObjects};
+use shared::seals::{SealKey, SignSeal};
+use shared::store::{EraseItems, ReadErasure, ReadPatient, ReadRoot, Table, WithdrawConsent, WriteErasure};
+
+shared::ports! {
+    /// The ports that the steps use.
+    pub trait Ports = ReadErasure + WriteErasure + EraseItems + ReadRoot + ReadPatient + WithdrawConsent
+        + EraseObjects + DeletePatient + DeleteInTurn + PauseCalls + SignSeal + StackName + KeptDays + Clock;
+}
+
+/// Names how long logs are kept.
+pub trait KeptDays {
+    /// `ACCESS_LOG_RETENTION_DAYS`.
+    fn access_log_days(&self) -> u16;
+    /// `LOG_RETENTION_DAYS`.
+    fn log_days(&self) -> u16;
+}
+
+/// The adapters and the configuration of the function.
+pub struct Deps {
+    table: Table,
+    bucket: Bucket,
+    metriport: Client,
+    budget: RateBudget,
+    key: SealKey,
+    dead_letters: DeadLetterQueue,
+    stack: String,
+    access_log_days: u16,
+    log_days: u16,
+    clock: SystemClock,
+    metrics: Metrics,
+}
+
+shared::holds!(Deps {
+    HasStore: table: Table,
+    HasBucket: bucket: Bucket,
+    HasUpstream: metriport: Client,
+    HasBudget: budget: RateBudget,
+    HasSealKey: key: SealKey,
+    HasClock: clock: SystemClock,
+});
+
+impl StackName for Deps {
+    fn stack_name(&self) -> &str {
+        &self.stack
+    }
+}
+
+impl KeptDays for Deps {
+    fn access_log_days(&self) -> u16 {
+        self.access_log_days
+    }
+
+    fn log_days(&self) -> u16 {
+        self.log_days
+    }
+}
+
+impl Deps {
+    /// The adapters as `Ports`, so that a step can use nothing else.
+    fn io(&self) -> &impl Ports {
+        self
+    }
+
+    /// Reads the configuration and makes the clients.
+    ///
+    /// # Errors
+    /// Fails if a variable or secret is missing or malformed.
+    pub async fn read(init: &Init) -> Result<Self, InitError> {
+        let table = init.logging_table()?;
+        Ok(Self {
+            budget: init.rate_budget(&table)?,
+            table,
+            bucket: init.bucket()?,
+            metriport: init.metriport(BACKGROUND).await?,
+            key: init.seal_key()?,
+            dead_letters: init.dead_letters(SourceQueue::AccountWork)?,
+            stack: init.stack_name()?,
+            access_log_days: init.env.days("ACCESS_LOG_RETENTION_DAYS")?,
+            log_days: init.env.days("LOG_RETENTION_DAYS")?,
+            clock: init.clock(),
+            metrics: init.metrics.clone(),
+        })
+    }
+}
+
+/// Runs the function until Lambda ends its environment.
+///
+/// # Errors
+/// Fails if the initialisation or the Lambda runtime fails.
+pub async fn serve(env: Env) -> Result<(), lambda_runtime::Error> {
+    let deps = Deps::read(&Init::read(env, module_path!())?)
+        .await
+        .map_err(InitError::log_and_return)?;
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
+        let end = i64::try_from(event.context.deadline).map_or(clock::now(), Time::from_millis);
+        handler::handle(&deps, event.payload, end).await
+    }))
+    .await
+}
