@@ -14,6 +14,7 @@ use crate::report::{say, say_error};
 use crate::smoke::{self, SmokeArgs};
 use crate::stand_in::{self, StandInArgs};
 use crate::verify_log::{self, VerifyLogArgs};
+use crate::verify_receipt::{self, VerifyReceiptArgs};
 use crate::{explain, pull, up};
 
 /// Individual Access: pull a person's own medical record on one machine, and operate a deployment.
@@ -50,6 +51,8 @@ pub enum Command {
     /// Check an exported access log: find the first entry that was changed, dropped, inserted or reordered, a rewritten
     /// day, or a missing seal. Needs no network.
     VerifyLog(VerifyLogArgs),
+    /// Check the receipt of an erasure, without a network.
+    VerifyReceipt(VerifyReceiptArgs),
     /// Print the effective policies of the functions, as the sandbox enforces them, as JSON.
     #[command(hide = true)]
     Policies,
@@ -200,6 +203,7 @@ pub fn run(command: Command) -> ExitCode {
             Command::Account(args) => account::account(&args).await,
             Command::DeadLetters(args) => dead_letters::dead_letters(&args).await,
             Command::VerifyLog(args) => verify_log::verify_log(&args),
+            Command::VerifyReceipt(args) => verify_receipt::verify_receipt(&args),
             Command::Policies => policies(),
             Command::Function { name } => Err(format!("{name} runs in its own process")),
         }

@@ -12,3 +12,4 @@ mod smoke;
 mod stand_in;
 mod up;
 mod verify_log;
+mod verify_receipt;

@@ -40,7 +40,7 @@ pub(crate) fn verify_log(args: &VerifyLogArgs) -> Result<(), String> {
     Ok(())
 }
 
-fn read_key(path: &Path) -> Result<SealPublicKey, String> {
+pub(crate) fn read_key(path: &Path) -> Result<SealPublicKey, String> {
     let refuse = |reason: &dyn std::fmt::Display| format!("{}: {reason}", path.display());
     let pem = std::fs::read(path).map_err(|error| refuse(&error))?;
     let der = SubjectPublicKeyInfoDer::from_pem_slice(&pem);

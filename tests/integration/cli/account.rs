@@ -1,6 +1,7 @@
 //! `ias account` and `ias smoke`, as an operator types them: from a new deployment to the rotation of its keys.
 
 mod first_deployment;
+mod hold;
 mod keys;
 mod quarantine;
 mod release;

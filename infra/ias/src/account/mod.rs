@@ -1,9 +1,9 @@
 //! `ias account` sets up the Metriport account and the secrets of a deployment, checks them, and changes their keys.
 //!
 //! The commands reach a deployment from outside: through its stack's secrets, its API and Metriport's settings. Only
-//! `release-patient`, `touched` and `quarantine` use the stack's table, and only the last one its bucket. The variables
-//! of AWS's own tools direct the commands to AWS or to an emulator. Each command reports its actions and can be
-//! repeated. The commands neither take a secret as an argument nor print a secret.
+//! `release-patient`, `touched`, `quarantine` and `hold` use the stack's table, and only `quarantine` its bucket. The
+//! variables of AWS's own tools direct the commands to AWS or to an emulator. Each command reports its actions and can
+//! be repeated. The commands neither take a secret as an argument nor print a secret.
 
 mod api_key;
 mod bucket;
@@ -11,6 +11,7 @@ mod client;
 mod concurrency;
 mod facility;
 mod finding;
+mod hold;
 mod issuer;
 mod operator;
 mod quarantine;
@@ -32,6 +33,7 @@ use url::Url;
 
 use api_key::StoreApiKeyArgs;
 use facility::FacilityArgs;
+use hold::HoldArgs;
 use issuer::CheckIssuerArgs;
 use quarantine::QuarantineArgs;
 use redirects::RedirectsArgs;
@@ -81,6 +83,8 @@ pub enum AccountCommand {
     Touched(TouchedArgs),
     /// List and show quarantines; release or delete their records.
     Quarantine(QuarantineArgs),
+    /// Put a person's data on legal hold, so that they are not erased, or end the hold.
+    Hold(HoldArgs),
 }
 
 /// The deployment.
@@ -125,5 +129,6 @@ pub(crate) async fn account(args: &AccountArgs) -> Result<(), String> {
         AccountCommand::SealKey(args) => seal_key::seal_key(args).await,
         AccountCommand::Touched(args) => touched::touched(args).await,
         AccountCommand::Quarantine(args) => quarantine::quarantine(args).await,
+        AccountCommand::Hold(args) => hold::hold(args).await,
     }
 }

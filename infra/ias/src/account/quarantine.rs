@@ -20,6 +20,9 @@ use crate::report::{say, say_line};
 
 use purge::PurgeArgs;
 
+/// The command's name in entries of the access log.
+const QUARANTINE: &str = "quarantine";
+
 /// Options of `account quarantine`.
 #[derive(Debug, Clone, Args)]
 pub struct QuarantineArgs {
@@ -87,19 +90,30 @@ fn release_reason(text: &str) -> Result<ReleaseReason, String> {
 }
 
 /// The table of the command, and its operator.
-struct OperatorTable {
+pub(super) struct OperatorTable {
     env: Env,
-    table: Table,
-    actor: Actor,
+    pub(super) table: Table,
+    pub(super) actor: Actor,
     timing: Timing,
 }
 
+impl PersonArgs {
+    pub(super) const fn owner(&self) -> &OwnerId {
+        &self.owner
+    }
+
+    pub(super) async fn open(&self, command: &str) -> Result<OperatorTable, String> {
+        self.at.open(command).await
+    }
+}
+
 impl StackArgs {
-    async fn open(&self) -> Result<OperatorTable, String> {
+    /// The table, whose entries of the access log name the command.
+    async fn open(&self, command: &str) -> Result<OperatorTable, String> {
         let env = Env::of_process();
         let table = table::find(&env, &self.stack, self.table.as_deref()).await?;
         Ok(OperatorTable {
-            table: self.log.table(table, "quarantine")?,
+            table: self.log.table(table, command)?,
             actor: Actor::Operator {
                 arn: operator::arn(&env).await?,
             },
@@ -134,7 +148,7 @@ pub(super) async fn quarantine(args: &QuarantineArgs) -> Result<(), String> {
 }
 
 async fn list(args: &StackArgs) -> Result<(), String> {
-    let operator = args.open().await?;
+    let operator = args.open(QUARANTINE).await?;
     let (table, now) = (&operator.table, clock::now());
     let noted = table.note_command(Access::QuarantineShown, &operator.actor, now).await;
     noted.map_err(explain)?;
@@ -165,7 +179,7 @@ fn check_version(root: &PersonRoot, seen: u64) -> Result<(), String> {
 }
 
 async fn release(args: &ReleaseArgs) -> Result<(), String> {
-    let (operator, owner) = (args.of.at.open().await?, &args.of.owner);
+    let (operator, owner) = (args.of.open(QUARANTINE).await?, &args.of.owner);
     let (root, _) = operator.read_active(owner).await?;
     check_version(&root, args.version)?;
     let now = clock::now();

@@ -8,14 +8,14 @@ use shared::domain::record::Record;
 use shared::domain::{OwnerId, UpstreamRequestId};
 use shared::store::{ListPulls, ReadPatient, ReadQuarantines};
 
-use super::{PersonArgs, explain, render_line};
+use super::{PersonArgs, QUARANTINE, explain, render_line};
 use crate::report::{say, say_line};
 
 /// Maximum number of pulls that are read.
 const PULLS_READ: i32 = 50;
 
 pub(super) async fn show(args: &PersonArgs) -> Result<(), String> {
-    let (operator, owner) = (args.at.open().await?, &args.owner);
+    let (operator, owner) = (args.open(QUARANTINE).await?, &args.owner);
     let (root, quarantine) = operator.read_active(owner).await?;
     operator.note(owner, Access::QuarantineShown, None).await?;
     let table = &operator.table;

@@ -14,7 +14,7 @@ use shared::domain::{OwnerId, RecordFolder, RecordId};
 use shared::records::{Bucket, DeleteObject};
 use shared::store::{EndQuarantine, PullWrite, ReadPatient, ReadQuarantines};
 
-use super::{OperatorTable, PersonArgs, check_version, explain, render_line};
+use super::{OperatorTable, PersonArgs, QUARANTINE, check_version, explain, render_line};
 use crate::account::bucket;
 use crate::report::{say, say_line};
 
@@ -38,7 +38,7 @@ pub struct PurgeArgs {
 }
 
 pub(super) async fn purge(args: &PurgeArgs) -> Result<(), String> {
-    let (operator, owner) = (args.of.at.open().await?, &args.of.owner);
+    let (operator, owner) = (args.of.open(QUARANTINE).await?, &args.of.owner);
     let (root, quarantine) = operator.read_active(owner).await?;
     operator.note(owner, Access::QuarantineShown, None).await?;
     let pulls = find_pulls(&operator, owner).await?;
@@ -57,6 +57,9 @@ pub(super) async fn purge(args: &PurgeArgs) -> Result<(), String> {
         return Ok(());
     };
     check_version(&root, seen)?;
+    if root.held_since.is_some() {
+        return Err("the person's data are on legal hold: end it first (`ias account hold end`)".to_owned());
+    }
     let bucket = bucket::find_records_bucket(&operator.env, &args.of.at.stack, args.bucket.as_deref()).await?;
     if !args.objects_gone {
         check_bucket(&bucket, &records).await?;
