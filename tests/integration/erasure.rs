@@ -21,7 +21,7 @@ use crate::quarantine::{deliver_stranger, entries, with_pull};
 use crate::records::transfers::{answer, hurried};
 
 pub(crate) const ME: &str = "/v1/me";
-/// The owner of erased persons' items that may stay: the root, as numbers only, and the shares.
+/// Sort keys of items that may stay after an erasure: the root, as numbers only, and the shares.
 const LEFT: [&str; 2] = ["PERSON", "SHARES"];
 
 /// Asks for the erasure; returns the receipt id.
@@ -73,8 +73,8 @@ async fn statement(app: &TestApp, receipt: &Value) -> ReceiptStatement {
     verify_receipt(&receipt.to_string(), &key).expect("a receipt that holds")
 }
 
-/// The person's partition, by the only owner of these items.
-fn partition(items: &[Value], patient: &str) -> String {
+/// The owner id, from the patient's row.
+fn owner_of(items: &[Value], patient: &str) -> String {
     let row = items.iter().find(|item| item["pk"] == format!("PATIENT#{patient}"));
     row.expect("an owned patient")["owner"].as_str().unwrap().to_owned()
 }
@@ -153,7 +153,7 @@ async fn erased_person_leaves_only_what_the_receipt_names() {
     app.drain().await;
     let patient = app.patient_of("nora").await;
     let before = app.scan().await;
-    let owner = partition(&before, &patient);
+    let owner = owner_of(&before, &patient);
     let (expected, objects) = (counts(&before, &owner), app.objects().await.len());
     assert_eq!(objects, 2);
     for kind in [
@@ -202,7 +202,7 @@ async fn nothing_begins_while_a_person_is_erased() {
     assert_eq!(
         (shown.text("/status").as_str(), shown.text("/next/action").as_str()),
         ("erasing", "wait"),
-        "the second sweep comes after the longest transfer"
+        "the second sweep comes after the longest step"
     );
     assert!(shown.body.get("receipt").is_none());
     let consent = nora.app.get("/v1/me/consent").await.unwrap();
@@ -276,10 +276,10 @@ async fn creation_without_an_answer_is_uncertain() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn erasure_goes_on_when_metriport_is_back() {
+async fn refused_deletion_of_a_patient_is_retried() {
     let app = hurried().await;
     let (nora, _) = with_pull(&app, "nora").await;
-    let owner = partition(&app.scan().await, &app.patient_of("nora").await);
+    let owner = owner_of(&app.scan().await, &app.patient_of("nora").await);
     for code in [500, 403, 400, 503] {
         app.stand_in().fail_next(Operation::DeletePatient, answer(code, "{}"));
     }

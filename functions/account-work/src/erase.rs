@@ -8,7 +8,7 @@ use shared::Error;
 use shared::domain::budget::{Budget, Turn};
 use shared::domain::consent;
 use shared::domain::erasure::{
-    BucketEntry, Erasure, ErasureId, ErasureStep, LeftRecords, ReceiptContext, ReceiptStatement, SignedReceipt,
+    BucketEntry, Erasure, ErasureId, ErasureStep, ReceiptContext, ReceiptStatement, SignedReceipt, SweepInput,
 };
 use shared::domain::log::Actor;
 use shared::domain::record::Record;
@@ -20,25 +20,25 @@ use shared::ports::{Clock, StackName};
 use shared::records::{Bucket, EraseObjects};
 use shared::seals::SignSeal;
 use shared::store::{
-    Condition, EraseItems, ErasedItems, ReadPatient, ReadRoot, StoreError, StoredItem, WithdrawConsent,
+    Condition, EraseItems, ItemsToErase, ReadPatient, ReadRoot, StoreError, StoredItem, WithdrawConsent,
     WithdrawalWrite, WriteErasure,
 };
 
 use crate::remaining::remaining;
-use crate::{KeptDays, Ports};
+use crate::{LogRetention, Ports};
 
-/// Time that a step may still need when the next one begins. A sweep deletes at most a hundred entries.
+/// Time that must be left before a step begins. A step deletes at most 200 entries of the bucket.
 const STEP_MAX: Duration = Duration::from_secs(60);
 /// Number of entries of the bucket that are deleted at the same time.
-const AT_ONCE: usize = 8;
+const DELETIONS_AT_ONCE: usize = 8;
 /// Maximum number of transactions that end open work in one step.
-const ENDS_MAX: u32 = 64;
+const WITHDRAWALS_MAX: u32 = 64;
 
 const ERASED: &str = "erased";
 const WAITS: &str = "waits";
-const ELSEWHERE: &str = "another worker goes on";
+const SUPERSEDED: &str = "another worker continues";
 
-/// Works on an erasure until it is finished, or waits, or shortly before `end`. Returns the outcome for the log.
+/// Works on an erasure until it finishes or waits, or until [`STEP_MAX`] before `end`. Returns the outcome for the log.
 ///
 /// # Errors
 /// Fails if the table, the bucket or the key fails. SQS redelivers the message, and the next worker goes on from the
@@ -63,11 +63,11 @@ pub async fn erase(io: &impl Ports, metrics: &Metrics, id: ErasureId, end: Time)
         };
         job = match stepped {
             // Another worker wrote the job, and goes on with it.
-            Err(Error::Store(error)) if error.lacks(Condition::ErasureAsRead) => return Ok(ELSEWHERE),
+            Err(Error::Store(error)) if error.lacks(Condition::ErasureAsRead) => return Ok(SUPERSEDED),
             stepped => stepped?,
         };
     }
-    Ok("goes on")
+    Ok("time ended")
 }
 
 async fn write(io: &impl WriteErasure, job: Erasure) -> Result<Erasure, Error> {
@@ -81,7 +81,7 @@ async fn end_work(
     owner: &OwnerId,
     job: &Erasure,
 ) -> Result<Erasure, Error> {
-    for _ in 0..ENDS_MAX {
+    for _ in 0..WITHDRAWALS_MAX {
         let (open, now) = (io.open_work(owner).await?, io.now());
         let Some(withdrawal) = consent::withdraw(&open, now, io.timing()) else {
             let slot = io.patient(owner).await?;
@@ -94,7 +94,7 @@ async fn end_work(
             {
                 return write(io, job.wait_for_change(until, now, io.timing())).await;
             }
-            let left = LeftRecords {
+            let left = SweepInput {
                 loose_keys: loose_keys(&open.records, slot.folder.map(Bucket::prefix).as_deref()),
                 may_arrive: open.records.iter().any(|record| record.may_arrive(now, io.timing())),
             };
@@ -149,8 +149,8 @@ async fn delete_patient(
     let answer = io.delete_patient(&deletion).await;
     let now = io.now();
     match apply_limits(io, Budget::PatientWrites, answer, now).await {
-        Ok(()) => write(io, job.end_patient(true, now, timing)).await,
-        Err(error) if error.kind().is_absence() => write(io, job.end_patient(false, now, timing)).await,
+        Ok(()) => write(io, job.apply_patient_answer(true, now, timing)).await,
+        Err(error) if error.kind().is_absence() => write(io, job.apply_patient_answer(false, now, timing)).await,
         Err(error) => {
             let late = job.is_late(now, timing);
             tracing::warn!(context = %error, late, "Metriport did not delete a patient");
@@ -159,7 +159,7 @@ async fn delete_patient(
     }
 }
 
-/// Deletes some of what is left: first the bucket, whose keys the table knows, then the table.
+/// One step of a sweep: deletes entries of the bucket or, if none is left, items of the table.
 async fn sweep(
     io: &(impl EraseObjects + EraseItems + WriteErasure + Clock),
     owner: &OwnerId,
@@ -175,10 +175,10 @@ async fn sweep(
         delete(io, &job.planned).await?;
         return Ok(job);
     }
-    let ErasedItems { items, more } = io.items_to_erase(owner, job.owned_patient()).await?;
+    let ItemsToErase { items, more } = io.items_to_erase(owner, job.owned_patient()).await?;
     let mut counted = job.count(items.iter().map(StoredItem::kind), io.now(), timing);
     if !more {
-        // Everything that was stored before the list is deleted with these items.
+        // The end of the sweep and the counts are one write, so they have one version.
         counted = counted.end_sweep(io.now(), timing);
         counted.version = job.version + 1;
     }
@@ -205,7 +205,7 @@ async fn entries(io: &impl EraseObjects, job: &Erasure) -> Result<Vec<BucketEntr
 async fn delete(io: &impl EraseObjects, entries: &[BucketEntry]) -> Result<(), Error> {
     let calls = entries.iter().map(|entry| io.erase_entry(entry));
     stream::iter(calls)
-        .buffer_unordered(AT_ONCE)
+        .buffer_unordered(DELETIONS_AT_ONCE)
         .try_collect::<Vec<()>>()
         .await?;
     Ok(())
@@ -213,7 +213,7 @@ async fn delete(io: &impl EraseObjects, entries: &[BucketEntry]) -> Result<(), E
 
 /// Signs the receipt, and leaves of the person only what the receipt names.
 async fn finish(
-    io: &(impl ReadRoot + EraseItems + SignSeal + StackName + KeptDays + Clock),
+    io: &(impl ReadRoot + EraseItems + SignSeal + StackName + LogRetention + Clock),
     metrics: &Metrics,
     owner: &OwnerId,
     job: &Erasure,

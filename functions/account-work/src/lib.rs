@@ -1,9 +1,9 @@
-//! `account-work`: erases persons. Only this function may delete what is stored about a person.
+//! `account-work`: erases persons. Only this function may delete what is stored about a person, except locks.
 //!
-//! A message names an erasure. The worker reads the erasure's stage and goes on from there, until the erasure waits or
-//! its own time ends. Each step writes the stage, so a worker can die between any two calls. `reconcile` then sends the
-//! message again. Two workers on one erasure cannot count a deletion twice, because each write requires the version
-//! that was read.
+//! A message names an erasure. The worker reads the erasure's stage and continues from there, until the erasure waits
+//! or its own time ends. Each step writes the stage, so a worker can die between any two calls. After the lease,
+//! `reconcile` sends the message again. Two workers on one erasure cannot count a deletion twice, because each write
+//! requires the version that was read.
 
 pub mod erase;
 pub mod handler;
@@ -26,11 +26,11 @@ use shared::store::{EraseItems, ReadErasure, ReadPatient, ReadRoot, Table, Withd
 shared::ports! {
     /// The ports that the steps use.
     pub trait Ports = ReadErasure + WriteErasure + EraseItems + ReadRoot + ReadPatient + WithdrawConsent
-        + EraseObjects + DeletePatient + DeleteInTurn + PauseCalls + SignSeal + StackName + KeptDays + Clock;
+        + EraseObjects + DeletePatient + DeleteInTurn + PauseCalls + SignSeal + StackName + LogRetention + Clock;
 }
 
-/// Names how long logs are kept.
-pub trait KeptDays {
+/// How long the logs are kept.
+pub trait LogRetention {
     /// `ACCESS_LOG_RETENTION_DAYS`.
     fn access_log_days(&self) -> u16;
     /// `LOG_RETENTION_DAYS`.
@@ -67,7 +67,7 @@ impl StackName for Deps {
     }
 }
 
-impl KeptDays for Deps {
+impl LogRetention for Deps {
     fn access_log_days(&self) -> u16 {
         self.access_log_days
     }

@@ -7,7 +7,7 @@ use shared::domain::erasure::Remaining;
 use shared::domain::retention::CORRELATION_DAYS;
 use shared::ports::Clock;
 
-use crate::KeptDays;
+use crate::LogRetention;
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// Days for which DynamoDB can restore the table (docs.aws.amazon.com, "Point-in-time backups for DynamoDB").
@@ -16,11 +16,11 @@ const BACKUP_DAYS: u16 = 35;
 const DEAD_LETTER_DAYS: u16 = 18;
 /// Days until the person's shares of the rate budget expire, at most.
 const SHARE_DAYS: u16 = 2;
-/// DynamoDB deletes an expired item within a few days.
-const TTL_DAYS: u16 = 2;
+/// DynamoDB deletes an expired item within a few days (docs.aws.amazon.com, "Using time to live in DynamoDB").
+const TTL_DAYS: u16 = 7;
 
 /// Everything that remains, with its end.
-pub(crate) fn remaining(io: &(impl KeptDays + Clock), now: Time) -> Vec<Remaining> {
+pub(crate) fn remaining(io: &(impl LogRetention + Clock), now: Time) -> Vec<Remaining> {
     let row = |store: &str, content: &str, days: u16| Remaining {
         store: store.to_owned(),
         content: content.to_owned(),

@@ -19,7 +19,7 @@ const ATTEMPTS: u32 = 8;
 /// `DELETE /v1/me`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ErasureView {
+pub struct ErasureRequestView {
     status: &'static str,
     receipt_id: String,
     next: Next,
@@ -28,7 +28,7 @@ pub struct ErasureView {
 /// `GET /v1/erasures/{receipt}`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ReceiptView {
+pub struct ErasureView {
     status: &'static str,
     requested_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,7 +41,7 @@ shared::ports! {
     pub trait TakeRequest = ReadRoot + RequestErasure + SendAccountWork + Clock;
 }
 
-/// Begins an erasure with this new receipt id. If one is unfinished, its receipt id is returned instead.
+/// Begins an erasure with this receipt id. If one is unfinished, its receipt id is returned instead.
 ///
 /// # Errors
 /// Refuses while the data are on legal hold. Also fails if the table or the queue fails. If only the message was not
@@ -51,13 +51,13 @@ pub async fn request(
     owner: &OwnerId,
     actor: &Actor,
     receipt: ReceiptId,
-) -> Result<ErasureView, Error> {
+) -> Result<ErasureRequestView, Error> {
     let mut tries = 1;
     loop {
         let (root, now) = (io.root(owner).await?, io.now());
         let marked = match root.begin_erasure(receipt, now) {
             Ok(marked) => marked,
-            Err(ErasureBar::UnderWay(receipt)) => return Ok(view_request(receipt)),
+            Err(ErasureBar::Unfinished(receipt)) => return Ok(view_request(receipt)),
             Err(ErasureBar::Held) => return Err(Problem::new(Code::LegalHold).into()),
         };
         let job = Erasure::request(receipt, owner.clone(), now, io.timing());
@@ -79,8 +79,8 @@ pub async fn request(
 
 /// The reply to a request.
 #[must_use]
-pub fn view_request(receipt: ReceiptId) -> ErasureView {
-    ErasureView {
+pub fn view_request(receipt: ReceiptId) -> ErasureRequestView {
+    ErasureRequestView {
         status: "erasing",
         receipt_id: receipt.to_string(),
         next: Next::read_receipt(receipt),
@@ -91,7 +91,7 @@ pub fn view_request(receipt: ReceiptId) -> ErasureView {
 ///
 /// # Errors
 /// `not_found` if there is none. Also fails if the table cannot be read.
-pub async fn show(io: &impl ReadErasure, receipt: &str) -> Result<ReceiptView, Error> {
+pub async fn show(io: &impl ReadErasure, receipt: &str) -> Result<ErasureView, Error> {
     let erasure = io.erasure(ErasureId::of_text(receipt)).await?;
     let erasure = erasure.ok_or_else(|| Problem::new(Code::NotFound))?;
     Ok(view_erasure(erasure))
@@ -99,9 +99,9 @@ pub async fn show(io: &impl ReadErasure, receipt: &str) -> Result<ReceiptView, E
 
 /// The erasure as its receipt's holder sees it.
 #[must_use]
-pub fn view_erasure(erasure: Erasure) -> ReceiptView {
+pub fn view_erasure(erasure: Erasure) -> ErasureView {
     let finished = erasure.stage == ErasureStage::Finished;
-    ReceiptView {
+    ErasureView {
         status: if finished { "erased" } else { "erasing" },
         requested_at: erasure.requested_at.to_string(),
         receipt: erasure.receipt,

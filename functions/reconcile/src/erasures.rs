@@ -7,7 +7,7 @@ use shared::message::AccountWork;
 use shared::metrics::{Metric, Metrics};
 use shared::ports::Clock;
 use shared::queue::SendAccountWork;
-use shared::store::ReadDueErasures;
+use shared::store::ReadUnfinishedErasures;
 
 /// Maximum number of erasures that one tick continues; the next tick finds the rest.
 const SENT_MAX: usize = 100;
@@ -17,7 +17,7 @@ const SENT_MAX: usize = 100;
 /// # Errors
 /// Fails if the due index cannot be read or a message cannot be sent; the next tick finds the same erasures.
 pub(crate) async fn tick(
-    io: &(impl ReadDueErasures + SendAccountWork + Clock),
+    io: &(impl ReadUnfinishedErasures + SendAccountWork + Clock),
     metrics: &Metrics,
     now: Time,
 ) -> Result<(), Error> {

@@ -27,11 +27,11 @@ use shared::metrics::Metrics;
 use shared::metriport::{Client, WebhookReplay};
 use shared::ports::Clock;
 use shared::queue::{AccountWorkQueue, AdvanceQueue, SendAccountWork, SendAdvance};
-use shared::store::{CountQuarantines, KeepReplays, ReadDue, ReadDueErasures, Table};
+use shared::store::{CountQuarantines, KeepReplays, ReadDue, ReadUnfinishedErasures, Table};
 
 shared::ports! {
     /// The ports that the steps use.
-    pub trait Ports = ReadDue + ReadDueErasures + CountQuarantines + KeepReplays
+    pub trait Ports = ReadDue + ReadUnfinishedErasures + CountQuarantines + KeepReplays
         + SendAdvance + SendAccountWork + WebhookReplay + CountCall + Clock;
 }
 

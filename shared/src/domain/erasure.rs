@@ -1,15 +1,14 @@
 //! The erasure of a person: everything stored about them is deleted, and a signed receipt proves it.
 //!
-//! The request marks the person's root item and ends their grant. From then on, no request of the person begins, and a
-//! request that began before cannot insert anything, because each insert requires the grant. A job then works in
-//! stages:
+//! The request marks the person's root item and ends their grant. From then on, gated requests are refused. An insert
+//! that no version protects requires the grant, so it fails if its request began before. A job then works in stages:
 //!
 //! | stage | what happens |
 //! |---|---|
 //! | `ending` | an unfinished change of the patient ends; open pulls and records end, so no transfer begins |
-//! | `first` | everything is deleted |
-//! | `between` | steps and transfers that began before the end of the first stage must have ended |
-//! | `second` | everything is deleted that arrived meanwhile |
+//! | `first` | the first sweep |
+//! | `between` | the wait until steps and transfers that began during `ending` have ended |
+//! | `second` | the sweep of what was stored meanwhile |
 //! | `upstream` | Metriport has not deleted the patient yet; then another sweep follows |
 //! | `signing` | the receipt is signed |
 //! | `finished` | only the receipt is left |
@@ -98,7 +97,7 @@ pub enum ErasureStage {
     Ending,
     /// The first sweep.
     First,
-    /// The wait for the last transfer, and for Metriport.
+    /// The wait for the last transfer or step.
     Between,
     /// The second sweep, and each sweep after it.
     Second,
@@ -190,7 +189,8 @@ pub struct Erasure {
     /// The Metriport patient.
     #[serde(default)]
     pub patient: PatientErasure,
-    /// Whether a creation of another patient had begun, and its outcome is unknown.
+    /// Whether the outcome of a creation is unknown. The receipt then has `uncertain`, even if a linked patient was
+    /// deleted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub uncertain: bool,
     /// The person's folder in the bucket.
@@ -215,9 +215,9 @@ pub struct Erasure {
     pub version: u64,
 }
 
-/// The meaning of the person's records for the sweeps.
+/// Facts about the person's records that the sweeps need.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LeftRecords {
+pub struct SweepInput {
     /// Keys of possible objects outside the person's folder.
     pub loose_keys: Vec<String>,
     /// Whether an object may still arrive ([`super::record::Record::may_arrive`]).
@@ -236,7 +236,7 @@ pub enum ErasureStep {
     Sweep,
     /// [`Erasure::sweep_again`].
     SweepAgain,
-    /// Nothing until this time.
+    /// Wait until this time.
     Wait(Time),
     /// Sign the receipt and finish.
     Sign,
@@ -269,7 +269,8 @@ impl Erasure {
     /// The next step.
     #[must_use]
     pub fn next_step(&self, now: Time) -> ErasureStep {
-        if let (PatientErasure::Due { patient, retry_at, .. }, true) = (&self.patient, self.stage.sweeps())
+        if let (PatientErasure::Due { patient, retry_at, .. }, true) =
+            (&self.patient, self.stage.allows_patient_deletion())
             && *retry_at <= now
         {
             return ErasureStep::DeletePatient(patient.clone());
@@ -310,13 +311,13 @@ impl Erasure {
             wait_until: Some(until),
             ..self.clone()
         }
-        .written(now, timing)
+        .with_next_version(now, timing)
     }
 
     /// The stage after all open work has ended. The second sweep waits for the longest step, or for the longest
     /// transfer if one may still run.
     #[must_use]
-    pub fn begin_sweep(&self, slot: &PatientSlot, left: LeftRecords, now: Time, timing: Timing) -> Self {
+    pub fn begin_sweep(&self, slot: &PatientSlot, left: SweepInput, now: Time, timing: Timing) -> Self {
         let longest = if left.may_arrive {
             timing.transfer()
         } else {
@@ -340,12 +341,12 @@ impl Erasure {
             loose_keys: left.loose_keys,
             ..self.clone()
         };
-        next.written(now, timing)
+        next.with_next_version(now, timing)
     }
 
     /// The erasure after Metriport has answered the deletion of the patient: `deleted`, or it had none.
     #[must_use]
-    pub fn end_patient(&self, deleted: bool, now: Time, timing: Timing) -> Self {
+    pub fn apply_patient_answer(&self, deleted: bool, now: Time, timing: Timing) -> Self {
         let patient = match deleted {
             true => PatientErasure::Deleted { at: now },
             false => PatientErasure::Absent { at: now },
@@ -354,7 +355,7 @@ impl Erasure {
             patient,
             ..self.clone()
         }
-        .written(now, timing)
+        .with_next_version(now, timing)
     }
 
     /// The erasure after Metriport has refused the deletion or could not be asked.
@@ -365,8 +366,8 @@ impl Erasure {
             _ => 0,
         };
         let retry_at = now.plus(timing.erasure_retry(attempts));
-        self.patient_at(retry_at, attempts.saturating_add(1))
-            .written(now, timing)
+        self.with_patient_retry(retry_at, attempts.saturating_add(1))
+            .with_next_version(now, timing)
     }
 
     /// The erasure whose deletion of the patient waits for the rate budget.
@@ -376,10 +377,10 @@ impl Erasure {
             PatientErasure::Due { attempts, .. } => *attempts,
             _ => 0,
         };
-        self.patient_at(until, attempts).written(now, timing)
+        self.with_patient_retry(until, attempts).with_next_version(now, timing)
     }
 
-    fn patient_at(&self, at: Time, tried: u32) -> Self {
+    fn with_patient_retry(&self, at: Time, tried: u32) -> Self {
         let mut next = self.clone();
         if let PatientErasure::Due { attempts, retry_at, .. } = &mut next.patient {
             (*attempts, *retry_at) = (tried, at);
@@ -397,7 +398,7 @@ impl Erasure {
         next.deleted.objects += objects.len() as u64;
         next.deleted.bytes += objects.iter().map(|object| object.bytes).sum::<u64>();
         next.planned = entries;
-        next.written(now, timing)
+        next.with_next_version(now, timing)
     }
 
     /// The erasure that has deleted items of these kinds, and before them all planned entries.
@@ -408,7 +409,7 @@ impl Erasure {
             *next.deleted.items.entry(kind.to_owned()).or_default() += 1;
         }
         next.planned = Vec::new();
-        next.written(now, timing)
+        next.with_next_version(now, timing)
     }
 
     /// The stage after a sweep that has deleted everything that it found.
@@ -425,7 +426,7 @@ impl Erasure {
             planned: Vec::new(),
             ..self.clone()
         }
-        .written(now, timing)
+        .with_next_version(now, timing)
     }
 
     /// The second sweep, or the one after Metriport's answer.
@@ -435,7 +436,7 @@ impl Erasure {
             stage: ErasureStage::Second,
             ..self.clone()
         }
-        .written(now, timing)
+        .with_next_version(now, timing)
     }
 
     /// The finished erasure. It names neither the person nor anything of theirs.
@@ -462,7 +463,7 @@ impl Erasure {
 
     /// The changed erasure, as it is written: with the next version, and with the time at which another worker takes
     /// over.
-    fn written(mut self, now: Time, timing: Timing) -> Self {
+    fn with_next_version(mut self, now: Time, timing: Timing) -> Self {
         self.version += 1;
         self.due_at = Some(match self.next_step(now) {
             ErasureStep::Wait(until) => until,
@@ -474,7 +475,7 @@ impl Erasure {
 
 impl ErasureStage {
     /// Whether the patient may be deleted in this stage.
-    const fn sweeps(self) -> bool {
+    const fn allows_patient_deletion(self) -> bool {
         matches!(self, Self::First | Self::Between | Self::Second | Self::Upstream)
     }
 }

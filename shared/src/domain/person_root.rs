@@ -95,7 +95,7 @@ pub enum ErasureBar {
     /// The data are on legal hold.
     Held,
     /// An unfinished one has this receipt.
-    UnderWay(ReceiptId),
+    Unfinished(ReceiptId),
 }
 
 impl PersonRoot {
@@ -164,7 +164,7 @@ impl PersonRoot {
     /// Fails if the data are on hold, or if an erasure is unfinished.
     pub fn begin_erasure(&self, receipt: ReceiptId, now: Time) -> Result<Self, ErasureBar> {
         match (&self.erasure, self.held_since) {
-            (Some(erasure), _) => Err(ErasureBar::UnderWay(erasure.receipt)),
+            (Some(erasure), _) => Err(ErasureBar::Unfinished(erasure.receipt)),
             (None, Some(_)) => Err(ErasureBar::Held),
             (None, None) => Ok(Self {
                 grant: self.grant + 1,

@@ -202,8 +202,8 @@ impl Timing {
         self.of(30 * 24 * HOUR)
     }
 
-    /// The longest time that a function but `record-fetch` works on a request or message: a minute. The rest allows for
-    /// clocks that differ.
+    /// The longest time of a step that stores a person's data, except transfers and erasures: a minute. The rest allows
+    /// for clocks that differ.
     #[must_use]
     pub fn last_step(self) -> Duration {
         self.of(Duration::from_secs(70))

@@ -17,7 +17,7 @@ use crate::domain::retention::kind_of;
 use crate::domain::{OwnerId, PatientId, Time};
 use crate::ports::port;
 
-/// Maximum number of items that one transaction deletes. With the job, a transaction has at most 100 items
+/// Maximum number of items that one transaction deletes. With the job, this stays below DynamoDB's 100
 /// (`TransactWriteItems` in the DynamoDB API Reference).
 const DELETED_MAX: usize = 90;
 /// Number of keys that one query reads.
@@ -27,6 +27,7 @@ const PAGE: i32 = 90;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredItem {
     key: Key,
+    /// Whether the row is outside the person's partition.
     outside: bool,
 }
 
@@ -40,7 +41,7 @@ impl StoredItem {
 
 /// Items that an erasure deletes together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ErasedItems {
+pub struct ItemsToErase {
     /// The items, at most as many as one transaction can delete.
     pub items: Vec<StoredItem>,
     /// Whether there are more.
@@ -49,7 +50,7 @@ pub struct ErasedItems {
 
 /// An unfinished erasure.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DueErasure {
+pub struct UnfinishedErasure {
     /// The erasure.
     pub id: ErasureId,
     /// When the person asked.
@@ -61,8 +62,8 @@ pub struct DueErasure {
 port! {
     /// Takes requests for erasures.
     pub trait RequestErasure via HasStore {
-        /// Stores the marked root over the previous version and the job, and logs the request. Fails if the root has
-        /// changed since it was read ([`Condition::RootAsRead`]).
+        /// Stores the job and the marked root, and logs the request. Fails if the root has changed since it was read
+        /// ([`Condition::RootAsRead`]), or if the job exists ([`Condition::ErasureAsRead`]).
         async fn request_erasure(
             &self,
             owner: &OwnerId,
@@ -96,7 +97,7 @@ port! {
         /// Items of the person that are to be deleted. The row by which the person owns the patient `owned` stays. The
         /// index of rows outside the person's partition is read eventually consistent, so a row of the last seconds can
         /// be missing.
-        async fn items_to_erase(&self, owner: &OwnerId, owned: Option<&PatientId>) -> Result<ErasedItems>;
+        async fn items_to_erase(&self, owner: &OwnerId, owned: Option<&PatientId>) -> Result<ItemsToErase>;
         /// Deletes these items, and stores the job that counts them. Fails if an item is gone
         /// ([`Condition::StillStored`]) or the job has changed ([`Condition::ErasureAsRead`]).
         async fn erase_items(&self, owner: &OwnerId, items: &[StoredItem], job: &Erasure) -> Result<()>;
@@ -108,10 +109,10 @@ port! {
 
 port! {
     /// Finds unfinished erasures.
-    pub trait ReadDueErasures via HasStore {
+    pub trait ReadUnfinishedErasures via HasStore {
         /// The unfinished erasures, the earliest due time first. The index is read eventually consistent, so one of the
         /// last seconds can be missing.
-        async fn unfinished_erasures(&self) -> Result<Vec<DueErasure>>;
+        async fn unfinished_erasures(&self) -> Result<Vec<UnfinishedErasure>>;
     }
 }
 
@@ -140,12 +141,12 @@ impl WriteErasure for Table {
 }
 
 impl EraseItems for Table {
-    async fn items_to_erase(&self, owner: &OwnerId, owned: Option<&PatientId>) -> Result<ErasedItems> {
+    async fn items_to_erase(&self, owner: &OwnerId, owned: Option<&PatientId>) -> Result<ItemsToErase> {
         let (inside, more) = self.keys_of_partition(keys::owner_partition(owner)).await?;
         let inside = inside.into_iter().filter(is_erased);
         let mut items: Vec<_> = inside.map(|key| StoredItem { key, outside: false }).collect();
         if more {
-            return Ok(ErasedItems { items, more });
+            return Ok(ItemsToErase { items, more });
         }
         let stays = owned.map(keys::patient_owner);
         let mut start = None;
@@ -159,7 +160,7 @@ impl EraseItems for Table {
             // The index may list rows that were deleted moments ago, so only its last page proves that none is left.
             if more || page.next.is_none() {
                 items.truncate(DELETED_MAX);
-                return Ok(ErasedItems { items, more });
+                return Ok(ItemsToErase { items, more });
             }
             start = page.next;
         }
@@ -184,8 +185,8 @@ impl EraseItems for Table {
     }
 }
 
-/// Whether an item of the person's partition is deleted. The root stays as a mark against late writes, and the shares
-/// stay so that nobody gets a new share by an erasure. Both expire.
+/// Whether an item of the person's partition is deleted. The root's numbers stay, so that late writes fail; the shares
+/// stay, so that an erasure does not renew them. Both expire.
 fn is_erased(key: &Key) -> bool {
     key.sk != keys::ROOT && key.sk != keys::SHARES
 }
@@ -255,8 +256,8 @@ impl Table {
     }
 }
 
-impl ReadDueErasures for Table {
-    async fn unfinished_erasures(&self) -> Result<Vec<DueErasure>> {
+impl ReadUnfinishedErasures for Table {
+    async fn unfinished_erasures(&self) -> Result<Vec<UnfinishedErasure>> {
         let call = self.client.query().table_name(&self.name).index_name("due");
         let call = call
             .key_condition_expression("dueShard = :shard")
@@ -278,10 +279,10 @@ struct DueRow {
     due_seq: Time,
 }
 
-fn read_due(item: Item) -> Result<DueErasure> {
+fn read_due(item: Item) -> Result<UnfinishedErasure> {
     let row: DueRow = from_item(item, "due erasure")?;
     let id = keys::read_erasure(&row.pk).ok_or(StoreError::Unreadable("due erasure"))?;
-    Ok(DueErasure {
+    Ok(UnfinishedErasure {
         id,
         requested_at: row.due_seq,
         due_at: row.due_at,

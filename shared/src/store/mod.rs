@@ -34,7 +34,8 @@ mod withdrawal;
 pub use accept::{AcceptPull, Grounds, can_accept};
 pub use budget::{ReadDay, SpendDay, TakePlace, TakeSlot, Took};
 pub use erasure::{
-    DueErasure, EraseItems, ErasedItems, ReadDueErasures, ReadErasure, RequestErasure, StoredItem, WriteErasure,
+    EraseItems, ItemsToErase, ReadErasure, ReadUnfinishedErasures, RequestErasure, StoredItem, UnfinishedErasure,
+    WriteErasure,
 };
 pub use error::StoreError;
 pub use idempotency::PersonsKeys;

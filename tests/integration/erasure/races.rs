@@ -5,7 +5,7 @@ use sandbox_metriport::{HeldDelivery, Operation, Replay};
 use shared::domain::PatientId;
 use shared::metriport::{DeletePatient as _, PatientDeletion};
 
-use super::{assert_gone, erase, partition, until_erased};
+use super::{assert_gone, erase, owner_of, until_erased};
 use crate::consent::withdrawal::hold::Hold;
 use crate::harness::{TestApp, refused, until};
 use crate::records::transfers::hurried;
@@ -60,7 +60,7 @@ async fn hundreds_of_rows_are_deleted() {
     let app = hurried().await;
     let nora = app.person("nora", "Jane").await;
     assert_eq!(nora.link().await.status, 200);
-    let owner = partition(&app.scan().await, &app.patient_of("nora").await);
+    let owner = owner_of(&app.scan().await, &app.patient_of("nora").await);
     let table = app.aws().dynamodb();
     for number in 0..250 {
         let text = |text: String| AttributeValue::S(text);
@@ -106,7 +106,7 @@ async fn object_that_arrives_after_the_first_sweep_is_deleted() {
     hold.call_of("record-fetch", "PutObject");
     let pull = nora.start_from(&["lab"]).await;
     hold.until_held().await;
-    let owner = partition(&app.scan().await, &app.patient_of("nora").await);
+    let owner = owner_of(&app.scan().await, &app.patient_of("nora").await);
     let receipt = erase(&nora).await;
     until("the first sweep is over", async || {
         let items = app.scan().await;
@@ -139,7 +139,7 @@ async fn deliver_again(app: &TestApp, sent: &[HeldDelivery]) {
     }
 }
 
-/// A person who is erased again and again, while the webhooks of their former selves arrive late and doubled.
+/// A person who is erased again and again, while webhooks from before arrive late and doubled.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn late_webhooks_of_an_erased_person_bring_nothing_back() {
     let app = hurried().await;
@@ -152,7 +152,7 @@ async fn late_webhooks_of_an_erased_person_bring_nothing_back() {
     nora.until_identity("verified").await;
     nora.start_from(&["lab"]).await;
     held.extend(app.until_held("network-query.lab", 1).await);
-    let owner = partition(&app.scan().await, &app.patient_of("nora").await);
+    let owner = owner_of(&app.scan().await, &app.patient_of("nora").await);
     for round in 0..20 {
         let receipt = erase(&nora).await;
         deliver_again(&app, &held).await;

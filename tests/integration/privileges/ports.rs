@@ -71,7 +71,7 @@ const PORTS: [(&str, &str); 76] = [
         "Query OWNER owned, GetItem PATIENT SESSION MARK REQUEST AAL2, PutItem OWNER ERASURE LOG, \
          DeleteItem OWNER PATIENT SESSION MARK REQUEST AAL2",
     ),
-    ("ReadDueErasures", "Query DUE"),
+    ("ReadUnfinishedErasures", "Query DUE"),
     ("NoteHour", "PutItem LOG"),
     ("ReadLog", "Query LOG"),
     ("ReadLogDays", "Query DAY"),
@@ -125,7 +125,7 @@ const PORTS: [(&str, &str); 76] = [
     ("StackName", ""),
     ("ConsentTerms", ""),
     ("Retention", ""),
-    ("KeptDays", ""),
+    ("LogRetention", ""),
 ];
 
 /// Actions that functions perform outside their steps.

@@ -38,7 +38,7 @@ pub(super) async fn hold(args: &HoldArgs) -> Result<(), String> {
         return Err("nothing is stored under this owner id".to_owned());
     }
     if root.erasure.is_some() {
-        return Err("this person is being erased, so a hold comes too late".to_owned());
+        return Err("this person is being erased, so it is too late for a hold".to_owned());
     }
     let next = root.hold(begins.then_some(now)).ok_or(match begins {
         true => "the person's data are on hold already",

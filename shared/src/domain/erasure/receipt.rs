@@ -18,11 +18,11 @@ pub enum PatientOutcome {
     NotLinked,
     /// The patient stays, because it existed at Metriport before this stack linked the person to it.
     NotCreatedHere,
-    /// A creation of a patient had begun, and its outcome is unknown. The operator must look for the patient.
+    /// The outcome of a creation is unknown. Only the operator can find out whether the patient exists.
     Uncertain,
     /// Metriport deleted the patient.
     Deleted,
-    /// Metriport had no such patient any more.
+    /// Metriport has no such patient: it was gone before, or an earlier call without an answer deleted it.
     Absent,
 }
 
@@ -34,7 +34,7 @@ pub struct Remaining {
     pub store: String,
     /// The content.
     pub content: String,
-    /// When it is gone at the latest.
+    /// When the deployment expects it to be gone.
     #[serde(with = "iso")]
     pub until: Time,
 }
@@ -127,7 +127,7 @@ pub enum ReceiptFault {
     /// The text is not a receipt.
     #[error("not a receipt: expected the member receipt of GET /v1/erasures/{{receipt}}")]
     Malformed,
-    /// Another key signed it.
+    /// The statement names another key.
     #[error("the receipt names another key")]
     OtherKey,
     /// The signature is not that of the statement.
@@ -138,7 +138,7 @@ pub enum ReceiptFault {
 /// Checks a receipt, given as the JSON that the API returned.
 ///
 /// # Errors
-/// Fails if the statement or its signature was changed, or if another key signed it.
+/// Fails if the statement or its signature was changed, or if the statement names another key.
 pub fn verify_receipt(text: &str, key: &SealPublicKey) -> Result<ReceiptStatement, ReceiptFault> {
     let signed: SignedReceipt = serde_json::from_str(text).map_err(|_shows_the_text| ReceiptFault::Malformed)?;
     let statement: ReceiptStatement =

@@ -42,10 +42,10 @@ fn linked(created: bool) -> PatientSlot {
 fn sweeping(slot: &PatientSlot) -> Erasure {
     requested().begin_sweep(slot, in_transfer(), NOW, timing())
 }
-fn in_transfer() -> LeftRecords {
-    LeftRecords {
+fn in_transfer() -> SweepInput {
+    SweepInput {
         may_arrive: true,
-        ..LeftRecords::default()
+        ..SweepInput::default()
     }
 }
 fn object(key: &str) -> BucketEntry {
@@ -76,7 +76,7 @@ fn erasure_sweeps_twice_around_the_longest_transfer() {
     assert_eq!(job.next_step(after(16)), ErasureStep::Sweep);
     let job = job.end_sweep(after(16), timing());
     assert_eq!(job.next_step(after(16)), ErasureStep::Sign);
-    let quiet = requested().begin_sweep(&PatientSlot::default(), LeftRecords::default(), NOW, timing());
+    let quiet = requested().begin_sweep(&PatientSlot::default(), SweepInput::default(), NOW, timing());
     assert_eq!(
         quiet.wait_until,
         Some(NOW.plus(Duration::from_secs(70))),
@@ -130,7 +130,7 @@ fn sweeps_do_not_wait_for_metriport_but_the_receipt_does() {
     assert_eq!(gaps, [1, 4, 8, 16, 32, 60, 60, 60, 60]);
     assert!(job.is_late(NOW.plus(LATE_AFTER).plus(Duration::from_millis(1)), timing()));
     assert!(!job.is_late(NOW.plus(LATE_AFTER), timing()));
-    job = job.end_patient(true, now, timing());
+    job = job.apply_patient_answer(true, now, timing());
     assert_eq!(
         (job.next_step(now), job.owned_patient()),
         (ErasureStep::SweepAgain, None)
@@ -198,7 +198,7 @@ fn erasure_is_found_by_its_receipt_id_alone() {
 
 fn signed() -> (String, Signer) {
     let signer = Signer::new();
-    let job = sweeping(&linked(true)).end_patient(false, NOW, timing());
+    let job = sweeping(&linked(true)).apply_patient_answer(false, NOW, timing());
     let job = job.count(["OWNER#/RUN#"], NOW, timing());
     let context = ReceiptContext {
         stack: "ias",
@@ -270,9 +270,9 @@ proptest! {
             job = match job.next_step(now) {
                 ErasureStep::EndWork => job.begin_sweep(&linked(created), in_transfer(), now, timing()),
                 ErasureStep::DeletePatient(_) => match answers.next() {
-                    Some(0) => job.end_patient(false, now, timing()),
+                    Some(0) => job.apply_patient_answer(false, now, timing()),
                     Some(_) => job.retry_patient(now, timing()),
-                    None => job.end_patient(true, now, timing()),
+                    None => job.apply_patient_answer(true, now, timing()),
                 },
                 ErasureStep::Sweep => job.end_sweep(now, timing()),
                 ErasureStep::SweepAgain => job.sweep_again(now, timing()),

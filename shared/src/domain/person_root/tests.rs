@@ -74,7 +74,7 @@ fn erasure_ends_the_grant_and_covers_nothing_until_it_is_finished() {
             assert_eq!(marked.covering(&rule), Err(ConsentGap::Erasing));
         }
         let other = ReceiptId::new(uuid::Uuid::from_u128(8));
-        assert_eq!(marked.begin_erasure(other, at(3)), Err(ErasureBar::UnderWay(receipt)));
+        assert_eq!(marked.begin_erasure(other, at(3)), Err(ErasureBar::Unfinished(receipt)));
         let erased = marked.erased();
         assert_eq!((erased.grant, erased.version), (marked.grant, marked.version + 1));
         let numbers = PersonRoot {
