@@ -80,6 +80,11 @@ pub async fn open(
         expires_at: session.expires_at,
         mark,
     };
+    // An event of a session before a withdrawal or an erasure may still arrive, and the identity no longer has it.
+    let identity = match grant.has_ended_before() {
+        true => identity.after_forgotten_sessions(),
+        false => identity,
+    };
     let next = identity.open(open.clone());
     let grounds = SessionGrounds { patient: &slot, grant };
     io.put_identity_session(owner, &next, &open, grounds, actor, now)

@@ -124,6 +124,15 @@ impl Identity {
         }
     }
 
+    /// The identity of a person who had sessions that it no longer has. An event that names no session then binds none.
+    #[must_use]
+    pub fn after_forgotten_sessions(self) -> Self {
+        Self {
+            superseded_other: true,
+            ..self
+        }
+    }
+
     /// Opens a session, which supersedes the open one.
     #[must_use]
     pub fn open(mut self, session: OpenSession) -> Self {

@@ -69,6 +69,12 @@ impl Grant {
         self.0
     }
 
+    /// Whether the person had an earlier grant, which a withdrawal or an erasure ended.
+    #[must_use]
+    pub fn has_ended_before(self) -> bool {
+        self.0.is_some_and(|number| number > 0)
+    }
+
     /// Whether no condition applies.
     #[must_use]
     pub const fn is_unconditional(&self) -> bool {

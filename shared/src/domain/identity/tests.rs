@@ -206,7 +206,12 @@ fn event_of_a_dropped_session_never_binds() {
     let dropped = dropped.drop_sessions().unwrap();
     for (identity, unnamed) in [
         (dropped.clone(), IdentityVerdict::Superseded),
-        (dropped.open(other), IdentityVerdict::Unbound),
+        (dropped.open(other.clone()), IdentityVerdict::Unbound),
+        // The item with the dropped sessions was erased.
+        (
+            Identity::default().after_forgotten_sessions().open(other),
+            IdentityVerdict::Unbound,
+        ),
     ] {
         let verdict = |event| identity.clone().verify(&event, T).1;
         assert_eq!(
