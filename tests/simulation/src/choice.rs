@@ -12,7 +12,7 @@ pub enum Choice {
     Ask(u8, PersonRequest),
     /// A running function performs its next operation.
     Step(u8),
-    /// A running function continues to its next call to Metriport, or to its end.
+    /// A running function continues to its end, or to its next call to Metriport, transfer or list of rows.
     Finish(u8),
     /// The next operation of a running function fails.
     Fault(u8, Fault),
@@ -47,6 +47,8 @@ pub enum PersonRequest {
     Consent,
     /// `DELETE /v1/me/consent`.
     Withdraw,
+    /// `DELETE /v1/me`.
+    Erase,
     /// `PUT /v1/patient`, with the person's own demographics, changed ones, or another person's.
     Link(u8),
     /// `POST /v1/identity-sessions`.
@@ -95,7 +97,7 @@ pub enum Fault {
     SessionRefused,
     /// Metriport refuses the proofed identity.
     IdentityRefused,
-    /// The query starts, but one source does not.
+    /// The query starts, but one source does not. In the list of a person's rows, rows of the last seconds are missing.
     Partly,
 }
 
@@ -198,11 +200,15 @@ pub enum Sabotage {
     GrantUnchecked,
     /// Reads of a person's root leave the quarantine out.
     QuarantineIgnored,
+    /// The second sweep of an erasure finds nothing.
+    SecondSweepSkipped,
+    /// The insert of a challenge or of a first link ignores that an erasure has ended the grant.
+    GrantUncheckedOnInsert,
 }
 
 impl Sabotage {
     /// Every kind.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::ClaimWithoutDueSeq,
         Self::DedupeDropped,
         Self::AmbiguousStartRepeated,
@@ -220,5 +226,7 @@ impl Sabotage {
         Self::EntrySkipped,
         Self::GrantUnchecked,
         Self::QuarantineIgnored,
+        Self::SecondSweepSkipped,
+        Self::GrantUncheckedOnInsert,
     ];
 }

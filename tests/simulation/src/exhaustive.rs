@@ -32,6 +32,9 @@ pub struct Bounds {
     /// Withdrawals of consent, between any two operations of another function. No other operation happens during a
     /// withdrawal.
     pub withdrawals: u8,
+    /// Requests for erasure, between any two operations of another function. `account-work` may begin between any two
+    /// operations, too. No other operation happens during its work or the request.
+    pub erasures: u8,
     /// Moves of the clock while other choices are possible.
     pub clock: u8,
     /// Functions that run at once.
@@ -46,6 +49,7 @@ impl Bounds {
         ambiguous: 1,
         webhook_faults: 0,
         withdrawals: 0,
+        erasures: 0,
         clock: 0,
         functions: 1,
     };
@@ -56,12 +60,19 @@ impl Bounds {
         withdrawals: 1,
         ..Self::CRASH
     };
-    /// The bounds of the command. A search with all these faults together would take too long. The last bound is
-    /// [`Bounds::WITHDRAWAL`]. Each of the others has one start without an answer, and also:
+    /// One erasure at any moment, and no fault. Its second sweep comes when the world is brought to rest.
+    pub const ERASURE: Self = Self {
+        crashes: 0,
+        ambiguous: 0,
+        erasures: 1,
+        ..Self::CRASH
+    };
+    /// The bounds of the command. A search with all these faults together would take too long. The last bounds are
+    /// [`Bounds::WITHDRAWAL`] and [`Bounds::ERASURE`]. Each of the others has one start without an answer, and also:
     /// - a crash and one webhook fault
     /// - two webhook faults
     /// - two functions, interleaved at every operation
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self {
             webhook_faults: 1,
             ..Self::CRASH
@@ -77,6 +88,7 @@ impl Bounds {
             ..Self::CRASH
         },
         Self::WITHDRAWAL,
+        Self::ERASURE,
     ];
 }
 
@@ -117,7 +129,7 @@ impl Node {
             left.webhook_faults,
             left.withdrawals,
             left.clock,
-            0,
+            left.erasures,
             0,
             0,
         ];
@@ -207,8 +219,8 @@ fn options(node: &Node) -> Vec<(Choice, Bounds)> {
     let (world, left) = (&node.world, node.left);
     let mut options = Vec::new();
     let place = |index: usize| u8::try_from(index).unwrap_or(u8::MAX);
-    let withdraws = |task: &Task| matches!(task.job, Job::Withdraw { .. });
-    if let Some(index) = world.tasks.iter().position(withdraws) {
+    let is_whole = |task: &Task| matches!(task.job, Job::Withdraw { .. } | Job::Erase { .. } | Job::AccountWork(_));
+    if let Some(index) = world.tasks.iter().position(is_whole) {
         return vec![(Choice::Finish(place(index)), left)];
     }
     for (index, task) in world.tasks.iter().enumerate() {
@@ -230,8 +242,13 @@ fn options(node: &Node) -> Vec<(Choice, Bounds)> {
         let left = Bounds { withdrawals, ..left };
         options.push((Choice::Ask(0, PersonRequest::Withdraw), left));
     }
+    if left.erasures > 0 {
+        let erasures = left.erasures - 1;
+        let left = Bounds { erasures, ..left };
+        options.push((Choice::Ask(0, PersonRequest::Erase), left));
+    }
+    received(world, left, &mut options);
     if world.tasks.len() < left.functions {
-        received(world, left, &mut options);
         upstream(world, left, &mut options);
     }
     if world.tasks.is_empty() && left.clock > 0 {
@@ -247,14 +264,16 @@ fn options(node: &Node) -> Vec<(Choice, Bounds)> {
     options
 }
 
-/// Adds the messages that a queue may deliver; equal messages are one choice.
+/// Adds the messages that a queue may deliver; equal messages are one choice. `account-work` does not count among the
+/// functions that run at once.
 fn received(world: &World, left: Bounds, options: &mut Vec<(Choice, Bounds)>) {
     let mut bodies: Vec<&Body> = Vec::new();
     for (at, index) in world.visible().into_iter().enumerate() {
         let Some(message) = world.messages.get(index) else {
             continue;
         };
-        if !bodies.contains(&&message.body) {
+        let fits = world.tasks.len() < left.functions || matches!(message.body, Body::AccountWork(_));
+        if fits && !bodies.contains(&&message.body) {
             bodies.push(&message.body);
             options.push((Choice::Receive(u8::try_from(at).unwrap_or(u8::MAX)), left));
         }

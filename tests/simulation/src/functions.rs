@@ -7,9 +7,9 @@ use network_query::ask_body::AskBody;
 use shared::Error;
 use shared::domain::log::Actor;
 use shared::domain::quarantine::{NotMeReport, QuarantineReason};
-use shared::domain::{Aal2SessionId, ChallengeId, PullId, RecordId, SourceKind};
+use shared::domain::{Aal2SessionId, ChallengeId, PullId, ReceiptId, RecordFolder, RecordId, SourceKind};
 use shared::message::webhook::WebhookEvent;
-use shared::message::{Advance, FetchRecord};
+use shared::message::{AccountWork, Advance, FetchRecord};
 use shared::metrics::Metrics;
 use shared::ports::Clock as _;
 use uuid::Uuid;
@@ -38,15 +38,21 @@ pub(crate) enum Job {
     Fetch(FetchRecord),
     Process(Box<WebhookEvent>),
     Intake(Box<WebhookEvent>),
+    AccountWork(AccountWork),
     Consent {
         person: u8,
     },
     Withdraw {
         person: u8,
     },
+    Erase {
+        person: u8,
+        receipt: ReceiptId,
+    },
     Link {
         person: u8,
         demographics: u8,
+        folder: RecordFolder,
     },
     OpenSession {
         person: u8,
@@ -82,17 +88,37 @@ impl Job {
     pub(crate) const fn timeout_secs(&self) -> u64 {
         match self {
             Self::Advance(_) => 60,
-            Self::Fetch(_) => 900,
+            Self::Fetch(_) | Self::AccountWork(_) => 900,
             Self::Process(_) => 20,
             Self::Intake(_) => 5,
             Self::Reconcile => 59,
             Self::Consent { .. }
             | Self::Withdraw { .. }
+            | Self::Erase { .. }
             | Self::NotMe { .. }
             | Self::Link { .. }
             | Self::OpenSession { .. }
             | Self::OpenChallenge { .. } => 29,
             Self::Pull { .. } | Self::AskRecord { .. } | Self::ReadRecord { .. } => 10,
+        }
+    }
+
+    /// The person for whom the function works, if its message names one.
+    pub(crate) fn person(&self) -> Option<u8> {
+        match self {
+            Self::Advance(advance) => Some(ids::person(&advance.owner)),
+            Self::Fetch(fetch) => Some(ids::person(&fetch.owner)),
+            Self::Process(_) | Self::Intake(_) | Self::AccountWork(_) | Self::Reconcile => None,
+            Self::Consent { person }
+            | Self::Withdraw { person }
+            | Self::Erase { person, .. }
+            | Self::Link { person, .. }
+            | Self::OpenSession { person, .. }
+            | Self::OpenChallenge { person }
+            | Self::Pull { person, .. }
+            | Self::AskRecord { person, .. }
+            | Self::ReadRecord { person, .. }
+            | Self::NotMe { person, .. } => Some(*person),
         }
     }
 
@@ -111,7 +137,8 @@ impl Job {
             Self::Process(_) => "webhook-process",
             Self::Intake(_) => "webhook-intake",
             Self::Reconcile => "reconcile",
-            Self::Consent { .. } | Self::Withdraw { .. } | Self::NotMe { .. } => "account",
+            Self::AccountWork(_) => "account-work",
+            Self::Consent { .. } | Self::Withdraw { .. } | Self::Erase { .. } | Self::NotMe { .. } => "account",
             Self::Link { .. } | Self::OpenSession { .. } => "identity-session",
             Self::OpenChallenge { .. } => "aal2-challenge",
             Self::Pull { .. } => "network-query",
@@ -137,7 +164,19 @@ pub(crate) async fn run(io: &Io, job: &Job) -> Result<&'static str, Error> {
             account::withdraw::withdraw(io, &ids::owner(*person), &ACTOR).await?;
             Ok("consent withdrawn")
         }
-        Job::Link { person, demographics } => link(io, *person, *demographics).await,
+        Job::Erase { person, receipt } => {
+            account::erase::request(io, &ids::owner(*person), &ACTOR, *receipt).await?;
+            Ok("erasure requested")
+        }
+        Job::AccountWork(work) => {
+            let life = Duration::from_secs(job.timeout_secs());
+            account_work::erase::erase(io, &Metrics::off(), work.erasure, io.now().plus(life)).await
+        }
+        Job::Link {
+            person,
+            demographics,
+            folder,
+        } => link(io, *person, *demographics, *folder).await,
         Job::OpenSession { person, mark } => {
             identity_session::open::open(io, &ids::owner(*person), &ACTOR, &people::redirect(), *mark).await?;
             Ok("session opened")
@@ -193,15 +232,16 @@ async fn reconcile(io: &Io) -> Result<&'static str, Error> {
     Ok(if replayed { "replayed" } else { "ticked" })
 }
 
-async fn link(io: &Io, person: u8, number: u8) -> Result<&'static str, Error> {
-    let (owner, facility) = (ids::owner(person), people::facility());
+async fn link(io: &Io, person: u8, number: u8, folder: RecordFolder) -> Result<&'static str, Error> {
+    let owner = ids::owner(person);
     let asking = identity_session::patient::Person {
         owner: &owner,
         actor: &ACTOR,
         external_id: people::external_id(person),
-        facility: &facility,
+        facility: &people::FACILITY,
     };
-    identity_session::patient::link(io, &asking, people::demographics(number), people::link_secrets()).await?;
+    let secrets = people::link_secrets(folder);
+    identity_session::patient::link(io, &asking, people::demographics(number), secrets).await?;
     Ok("linked")
 }
 

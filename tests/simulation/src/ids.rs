@@ -1,7 +1,7 @@
 //! Ids of the simulated world. They are made from counters, so a schedule always gives the same ids and a trace can
 //! name them.
 
-use shared::domain::{OwnerId, PullId, RecordId};
+use shared::domain::{OwnerId, PullId, ReceiptId, RecordFolder, RecordId};
 use uuid::Uuid;
 
 /// Parses an opaque id from a text that is always valid.
@@ -23,6 +23,16 @@ pub(crate) fn person(owner: &OwnerId) -> u8 {
 
 pub(crate) fn mark(person: u8, n: u32) -> Uuid {
     Uuid::from_u128((1 << 112) | (u128::from(person) << 64) | u128::from(n))
+}
+
+/// The receipt id that a person's n-th request for erasure brings.
+pub(crate) fn receipt(person: u8, n: u32) -> ReceiptId {
+    ReceiptId::new(Uuid::from_u128((1 << 104) | (u128::from(person) << 64) | u128::from(n)))
+}
+
+/// The folder that the n-th request for a link brings.
+pub(crate) const fn folder(n: u32) -> RecordFolder {
+    RecordFolder::new(Uuid::from_u128(n as u128))
 }
 
 pub(crate) fn pull(n: u32) -> PullId {

@@ -12,16 +12,17 @@ use std::task::Poll;
 use std::time::Duration;
 
 use shared::domain::budget::{Allowance, PersonAsk, Turn};
+use shared::domain::erasure::BucketEntry;
 use shared::domain::{OwnerId, Time, Timing};
 use shared::message::webhook::WebhookEvent;
-use shared::message::{Advance, FetchRecord, Link};
+use shared::message::{AccountWork, Advance, FetchRecord, Link};
 use shared::metriport::UpstreamError;
 use shared::queue::QueueError;
-use shared::store::StoreError;
+use shared::store::{StoreError, UnfinishedErasure};
 
 use crate::Sabotage;
 use crate::functions::Job;
-use crate::store::{Effect, Item, Key, Listing, Write};
+use crate::store::{Effect, Item, Key, Listing, Place, Write};
 use crate::upstream::{Answer, Call, Content};
 
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -29,6 +30,7 @@ pub(crate) enum Body {
     Advance(Advance),
     Fetch(FetchRecord),
     Webhook(Box<WebhookEvent>),
+    AccountWork(AccountWork),
 }
 
 #[derive(Debug, Clone)]
@@ -37,9 +39,18 @@ pub(crate) enum Op {
     List(Listing),
     Commit(Vec<Write>),
     Overdue(Time),
+    /// Lists the unfinished erasures.
+    Erasures,
+    /// Lists the keys of a person's items that an erasure deletes.
+    Keys(OwnerId, Place),
     Send(Body, Duration),
     Upstream(Call),
-    Follow(Link),
+    /// Follows a link, and stores its file under this key of the bucket.
+    Transfer(Link, String),
+    /// Lists the entries of the bucket whose keys begin with this text.
+    Entries(String),
+    /// Deletes an entry of the bucket.
+    EraseEntry(BucketEntry),
     Turn(Start),
     Share(ShareRequest),
     /// Makes a link to an object of the bucket.
@@ -78,9 +89,15 @@ pub(crate) enum Reply {
     Listed(Result<Vec<Arc<Item>>, StoreError>),
     Committed(Result<(), StoreError>),
     Overdue(Vec<Advance>),
+    Erasures(Vec<UnfinishedErasure>),
+    Keys(Result<Vec<Key>, StoreError>),
     Sent(Result<(), QueueError>),
     Upstream(Box<Result<Answer, UpstreamError>>),
-    Followed(Option<Content>),
+    Transferred(Option<Content>),
+    /// The entries; `None` if the bucket fails.
+    Entries(Option<Vec<BucketEntry>>),
+    /// Whether the bucket has deleted the entry.
+    Erased(bool),
     Turned(Result<Turn, StoreError>),
     Shared(Result<ShareAnswer, StoreError>),
     Minted,
@@ -100,6 +117,8 @@ struct State {
     pending: Option<Op>,
     /// The message's `dueSeq`, which a sabotaged read returns in place of the stored one.
     due_seq: Option<u64>,
+    /// The keys of the items that were listed last for an erasure.
+    listed: Vec<Key>,
 }
 
 type Stored<T> = Result<T, StoreError>;
@@ -112,6 +131,7 @@ impl Io {
             at: 0,
             pending: None,
             due_seq: job.due_seq().filter(|_| sabotage == Some(Sabotage::ClaimWithoutDueSeq)),
+            listed: Vec::new(),
         };
         Self {
             state: Mutex::new(state),
@@ -128,6 +148,15 @@ impl Io {
     /// The message's `dueSeq`, with which [`Sabotage::ClaimWithoutDueSeq`] replaces the stored one at the first read.
     pub(crate) fn sabotaged_due_seq(&self) -> Option<u64> {
         self.state().due_seq.take()
+    }
+
+    /// Keeps the keys of the items that were listed for an erasure.
+    pub(crate) fn keep_listed(&self, keys: Vec<Key>) {
+        self.state().listed = keys;
+    }
+
+    pub(crate) fn listed_keys(&self) -> Vec<Key> {
+        self.state().listed.clone()
     }
 
     pub(crate) fn pending(&self) -> Option<Op> {
@@ -225,10 +254,25 @@ impl Io {
         }
     }
 
-    /// Follows a link; `None` if the link is dead or the transfer breaks off.
-    pub(crate) async fn follow(&self, link: &Link) -> Option<Content> {
-        match self.call(Op::Follow(link.clone())).await {
-            Reply::Followed(content) => content,
+    /// Transfers a link's file into the bucket; `None` if the link is dead or the transfer breaks off.
+    pub(crate) async fn transfer(&self, link: &Link, key: String) -> Option<Content> {
+        match self.call(Op::Transfer(link.clone(), key)).await {
+            Reply::Transferred(content) => content,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn keys(&self, owner: &OwnerId, place: Place) -> Stored<Vec<Key>> {
+        match self.call(Op::Keys(owner.clone(), place)).await {
+            Reply::Keys(keys) => keys,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    /// Entries of the bucket whose keys begin with `prefix`; `None` if the bucket fails.
+    pub(crate) async fn entries(&self, prefix: &str) -> Option<Vec<BucketEntry>> {
+        match self.call(Op::Entries(prefix.to_owned())).await {
+            Reply::Entries(entries) => entries,
             other => unreachable!("{other:?}"),
         }
     }

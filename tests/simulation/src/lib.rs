@@ -7,7 +7,7 @@
 //! - clocks jump and differ
 //! - webhooks are dropped, and replayed without metadata
 //!
-//! After each history, all faults stop and time runs on. Then nothing may be left waiting. Rules 1 to 7 and 11 to 13 of
+//! After each history, all faults stop and time runs on. Then nothing may be left waiting. Rules 1 to 7 and 11 to 14 of
 //! `docs/rules.md` must hold (`rules`).
 //!
 //! The steps of the functions are real (`functions`). They run over ports (`ports`), whose operations the world

@@ -42,15 +42,19 @@ pub(crate) static OWNER_KEY: LazyLock<OwnerKey> = LazyLock::new(|| {
 /// All demographics by number: ten for each of three persons. A person's own demographics come first.
 static DEMOGRAPHICS: LazyLock<Vec<CheckedDemographics>> = LazyLock::new(|| (0..30).map(checked).collect());
 
-fn checked(number: u32) -> CheckedDemographics {
+fn raw_demographics(number: u32) -> Demographics {
     let address = json!({ "addressLine1": "1 Elm St", "city": "Boston", "state": "MA", "zip": "02108" });
     let body = json!({
         "firstName": "Jane", "lastName": "Doe", "dob": format!("1980-01-{:02}", number + 1),
         "genderAtBirth": "F", "address": [address], "contact": [{ "email": "jane@example.test" }],
     });
     let read = Demographics::parse(body.to_string().as_bytes(), Time::from_millis(1_800_000_000_000));
+    read.unwrap_or_else(|error| unreachable!("{error:?}"))
+}
+
+fn checked(number: u32) -> CheckedDemographics {
     let details = PatientDetails {
-        demographics: read.unwrap_or_else(|error| unreachable!("{error:?}")),
+        demographics: raw_demographics(number),
         hie_opt_out: None,
     };
     // The claim rules are empty, so they do not bind a field.
@@ -64,15 +68,21 @@ pub(crate) fn hash(demographics: &Demographics) -> DemographicsHash {
     hash.unwrap_or_else(|error| unreachable!("{error}"))
 }
 
+/// The hash of these demographics.
+pub(crate) fn hash_of(number: u8) -> DemographicsHash {
+    hash(&raw_demographics(u32::from(number)))
+}
+
 pub(crate) fn demographics(number: u8) -> CheckedDemographics {
     let checked = DEMOGRAPHICS.get(usize::from(number));
     checked.unwrap_or_else(|| unreachable!("demographics {number}")).clone()
 }
 
-/// The random values of a link. They are the same each time, because no rule depends on them.
-pub(crate) const fn link_secrets() -> LinkSecrets {
+/// The random values of a link. Each request brings another folder, because an erasure deletes a whole folder. No rule
+/// depends on the key, so it is always the same.
+pub(crate) const fn link_secrets(folder: RecordFolder) -> LinkSecrets {
     LinkSecrets {
-        folder: RecordFolder::new(Uuid::nil()),
+        folder,
         key: FingerprintKey::new([Uuid::nil(); 2]),
     }
 }
@@ -94,9 +104,7 @@ pub(crate) fn rules() -> PersonRules {
     }
 }
 
-pub(crate) fn facility() -> FacilityId {
-    opaque!(FacilityId, "facility")
-}
+pub(crate) static FACILITY: LazyLock<FacilityId> = LazyLock::new(|| opaque!(FacilityId, "facility"));
 
 /// The redirect URL of hosted pages; the simulation never follows it.
 pub(crate) fn redirect() -> RedirectUrl {

@@ -4,25 +4,32 @@
 use std::time::Duration;
 
 use rand::{Rng, RngExt};
+use shared::domain::OwnerId;
+use shared::domain::erasure::ErasureStage;
 
-use crate::Sabotage;
 use crate::choice::{Choice, Ending, Fault, Pass, PersonRequest, Pull, WebhookArrival, Yield};
+use crate::functions::Job;
 use crate::ids;
-use crate::io::Op;
+use crate::io::{Body, Op};
 use crate::rest::{Networks, bring_to_rest};
 use crate::rules::Violation;
+use crate::store::{Key, Place};
 use crate::task::Task;
 use crate::upstream::Call;
 use crate::world::World;
+use crate::{Sabotage, people};
 
 /// How long an operation takes in a random schedule.
 const PACE: Duration = Duration::from_millis(40);
+
+/// The person whose patient another system has created.
+const PREREGISTERED: u8 = 1;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Beginning {
     /// All persons are unknown.
     Empty,
-    /// Two persons are linked and verified.
+    /// Two persons are linked and verified. The patient of the second one existed at Metriport before.
     Verified,
 }
 
@@ -30,6 +37,8 @@ pub(crate) enum Beginning {
 pub(crate) fn begin(beginning: Beginning, sabotage: Option<Sabotage>, pace: Duration) -> World {
     let mut world = World::new(sabotage, pace);
     if beginning == Beginning::Verified {
+        let known = people::hash_of(PREREGISTERED * 10);
+        world.upstream.register(&people::external_id(PREREGISTERED), &known);
         for person in 0..2 {
             verify(&mut world, person);
         }
@@ -135,6 +144,9 @@ fn one(rng: &mut impl Rng, world: &World) -> Choice {
     if let Some(calling) = calling.filter(|_| rng.random_ratio(1, 12)) {
         return Choice::Fault(u8::try_from(calling).unwrap_or(0), fault(rng));
     }
+    if let Some(choice) = favour_erasure(rng, world) {
+        return choice;
+    }
     match rng.random_range(0..1000u32) {
         0..200 if busy => Choice::Step(at),
         200..440 if busy => Choice::Finish(at),
@@ -159,9 +171,9 @@ fn one(rng: &mut impl Rng, world: &World) -> Choice {
                 .is_some_and(|challenges| !challenges.is_empty());
             // A person who has opened a challenge often pulls next.
             let pulls = challenged && rng.random_ratio(1, 2);
-            // A person who has withdrawn their consent often gives it again next.
-            let consented = world.store.root(&ids::owner(person)).consent.is_some();
-            if !consented && rng.random_ratio(3, 4) {
+            // A person who has withdrawn their consent, or whose erasure is finished, often gives a consent next.
+            let root = world.store.root(&ids::owner(person));
+            if root.consent.is_none() && root.erasure.is_none() && rng.random_ratio(3, 4) {
                 return Choice::Ask(person, PersonRequest::Consent);
             }
             // A person whose records may be quarantined often tries to read one next.
@@ -181,8 +193,62 @@ fn one(rng: &mut impl Rng, world: &World) -> Choice {
     }
 }
 
+/// Sometimes a choice that lets an erasure meet other work, or that lets it go on. Otherwise few erasures would end
+/// within a history, and few would meet a request or a transfer.
+fn favour_erasure(rng: &mut impl Rng, world: &World) -> Option<Choice> {
+    let place = |index: usize| u8::try_from(index).unwrap_or(u8::MAX);
+    let lists_rows = |task: &Task| matches!(task.pending, Op::Keys(_, Place::Rows));
+    if let Some(lists) = world.tasks.iter().position(lists_rows)
+        && rng.random_ratio(1, 12)
+    {
+        return Some(Choice::Fault(place(lists), Fault::Partly));
+    }
+    if let Some((person, rarely)) = world.tasks.iter().find_map(|task| meets(world, task)) {
+        if rng.random_ratio(1, rarely) {
+            return Some(Choice::Ask(person, PersonRequest::Erase));
+        }
+        if let Some(overtakes) = overtake(world).filter(|_| rng.random_ratio(1, 2)) {
+            return Some(overtakes);
+        }
+    }
+    let job = world.store.erasures().find(|job| job.stage != ErasureStage::Finished)?;
+    if job.due_at.is_some_and(|due_at| due_at <= world.now) {
+        return rng.random_ratio(1, 10).then_some(Choice::Tick);
+    }
+    (world.tasks.is_empty() && rng.random_ratio(1, 20)).then_some(Choice::Jump(100))
+}
+
+/// The choice that lets an erasure go on before all other work.
+fn overtake(world: &World) -> Option<Choice> {
+    let place = |index: usize| u8::try_from(index).unwrap_or(u8::MAX);
+    let erases = |task: &Task| matches!(task.job, Job::Erase { .. } | Job::AccountWork(_));
+    if let Some(at) = world.tasks.iter().position(erases) {
+        return Some(Choice::Finish(place(at)));
+    }
+    let is_work = |index: &usize| {
+        let message = world.messages.get(*index);
+        message.is_some_and(|message| matches!(message.body, Body::AccountWork(_)))
+    };
+    let at = world.visible().iter().position(is_work)?;
+    Some(Choice::Receive(place(at)))
+}
+
+/// The person whose erasure would meet the work of a function, and how rarely they ask for it then.
+fn meets(world: &World, task: &Task) -> Option<(u8, u32)> {
+    let person = task.job.person()?;
+    let is_absent = |key: fn(OwnerId) -> Key| world.store.get(&key(ids::owner(person))).is_none();
+    let rarely = match (&task.job, &task.pending) {
+        (Job::Link { .. }, _) if is_absent(Key::Patient) => 120,
+        (Job::OpenChallenge { .. }, _) if is_absent(Key::Challenge) => 200,
+        (Job::Fetch(_), Op::Transfer(..)) => 100,
+        _ => return None,
+    };
+    Some((person, rarely))
+}
+
 fn draw_request(rng: &mut impl Rng) -> PersonRequest {
     match rng.random_range(0..100u8) {
+        0 if rng.random_ratio(1, 4) => PersonRequest::Erase,
         0..9 => PersonRequest::Link(0),
         9 => PersonRequest::Withdraw,
         10..12 => PersonRequest::Link(1),

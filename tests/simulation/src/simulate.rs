@@ -72,7 +72,7 @@ pub struct Failure {
 }
 
 /// Every event that a long enough simulation must contain.
-pub const EVENTS: [&str; 57] = [
+pub const EVENTS: [&str; 65] = [
     "a person asks",
     "message delivered",
     "message out of order",
@@ -110,6 +110,14 @@ pub const EVENTS: [&str; 57] = [
     "record reported",
     "different record stored",
     "request during a quarantine is refused",
+    "erasure requested",
+    "erasure finished",
+    "request during an erasure is refused",
+    "patient deleted",
+    "second sweep deletes an item",
+    "second sweep deletes an object",
+    "person consents after their erasure",
+    "fault: the index lacks new rows",
     "pull accepted",
     "pull expired by the clock",
     "run: start claimed",

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use shared::domain::budget::PersonShares;
 use shared::domain::challenge::ChallengeSlot;
+use shared::domain::erasure::{Erasure, ErasureId};
 use shared::domain::identity::Identity;
 use shared::domain::log::Access;
 use shared::domain::patient::PatientSlot;
@@ -44,6 +45,7 @@ pub(crate) enum Key {
     Used(Aal2SessionHash),
     Seen(MessageId),
     Replays,
+    Erasure(ErasureId),
     /// A person's access log. The rules look at its entries when they are written; it is not stored.
     Log(OwnerId),
 }
@@ -70,9 +72,28 @@ impl Key {
             | Self::Request(_)
             | Self::Used(_)
             | Self::Seen(_)
-            | Self::Replays => None,
+            | Self::Replays
+            | Self::Erasure(_) => None,
         }
     }
+
+    /// Whether an erasure leaves the item. The root keeps its numbers, and the shares keep what the person has used.
+    const fn stays(&self) -> bool {
+        matches!(self, Self::Root(_) | Self::Shares(_) | Self::Log(_))
+    }
+}
+
+/// Maximum number of items that an erasure deletes at once. The real transaction deletes more, so that fewer operations
+/// happen in between.
+pub(crate) const ERASED_MAX: usize = 8;
+
+/// The two places of a person's items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The person's partition.
+    Partition,
+    /// Rows outside the partition that name the person.
+    Rows,
 }
 
 /// Items of a person that one query reads.
@@ -105,9 +126,10 @@ pub(crate) enum Item {
     Claim(OwnerId, Time),
     Lock(Lock),
     Request(OwnerId, Subject),
-    Used(PullId),
+    Used(OwnerId, PullId),
     Seen(SeenMessage),
     Replays(Replays),
+    Erasure(Erasure),
 }
 
 macro_rules! typed {
@@ -134,6 +156,7 @@ typed! {
     lock -> Lock: Lock;
     seen_message -> Seen: SeenMessage;
     replays -> Replays: Replays;
+    erasure -> Erasure: Erasure;
 }
 
 impl Item {
@@ -149,13 +172,23 @@ impl Item {
             Self::OpenRecords(open) => Some(open.version),
             Self::Shares(shares) => Some(shares.version),
             Self::Replays(replays) => Some(replays.version),
+            Self::Erasure(job) => Some(job.version),
             Self::Entry(_)
             | Self::Owner(_)
             | Self::Claim(..)
             | Self::Lock(_)
             | Self::Request(..)
-            | Self::Used(_)
+            | Self::Used(..)
             | Self::Seen(_) => None,
+        }
+    }
+
+    /// The person whom a row outside the persons' partitions names.
+    pub(crate) const fn row_owner(&self) -> Option<&OwnerId> {
+        match self {
+            Self::Owner(owner) | Self::Claim(owner, _) | Self::Request(owner, _) | Self::Used(owner, _) => Some(owner),
+            Self::Lock(lock) => Some(&lock.owner),
+            _ => None,
         }
     }
 }
@@ -173,8 +206,12 @@ pub(crate) enum Require {
     NobodyElses(OwnerId, Time),
     /// The item is a lock of this holder.
     Holder(Subject),
-    /// The item is a root whose grant holds.
+    /// The item is a root whose grant holds, or absent if this is the first grant.
     Grant(Grant),
+    /// The item is present.
+    Present,
+    /// The item is a row that names this person.
+    Names(OwnerId),
     /// Any state.
     Anything,
 }
@@ -283,8 +320,20 @@ impl Store {
         if sabotage == Some(Sabotage::UnconditionalWrite) {
             return Vec::new();
         }
+        let unchecked = sabotage == Some(Sabotage::GrantUncheckedOnInsert) && self.inserts_in_an_erasure(writes);
         let unmet = writes.iter().filter(|write| !self.holds(write));
+        let unmet = unmet.filter(|write| !(unchecked && write.condition == Condition::GrantHeld));
         unmet.map(|write| write.condition).collect()
+    }
+
+    /// Whether the writes insert a challenge or a first link of a person who is being erased.
+    fn inserts_in_an_erasure(&self, writes: &[Write]) -> bool {
+        writes.iter().any(|write| match &write.key {
+            Key::Challenge(owner) | Key::Patient(owner) => {
+                self.get(&write.key).is_none() && self.root(owner).erasure.is_some()
+            }
+            _ => false,
+        })
     }
 
     fn holds(&self, write: &Write) -> bool {
@@ -301,7 +350,12 @@ impl Store {
                 _ => false,
             }),
             Require::Holder(holder) => there.is_some_and(|item| item.lock().is_some_and(|lock| lock.holder == *holder)),
-            Require::Grant(grant) => there.is_some_and(|item| item.root().is_some_and(|root| root.holds(*grant))),
+            Require::Grant(grant) => {
+                let root = there.and_then(|item| item.root().cloned());
+                root.unwrap_or_default().holds(*grant)
+            }
+            Require::Present => there.is_some(),
+            Require::Names(owner) => there.is_some_and(|item| item.row_owner() == Some(owner)),
             Require::Anything => true,
         }
     }
@@ -315,6 +369,20 @@ impl Store {
                 Effect::Check | Effect::Log(_) => {}
             }
         }
+    }
+
+    /// The keys of a person's items that an erasure deletes.
+    pub(crate) fn erasable(&self, owner: &OwnerId, place: Place) -> Vec<Key> {
+        let is_theirs = |key: &Key, item: &Item| match place {
+            Place::Partition => key.owner() == Some(owner) && !key.stays(),
+            Place::Rows => item.row_owner() == Some(owner),
+        };
+        let theirs = self.iter().filter(|(key, item)| is_theirs(key, item));
+        theirs.map(|(key, _)| key.clone()).collect()
+    }
+
+    pub(crate) fn erasures(&self) -> impl Iterator<Item = &Erasure> {
+        self.items.values().filter_map(|item| item.erasure())
     }
 
     pub(crate) fn put(&mut self, key: Key, item: Item) {

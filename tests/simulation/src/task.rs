@@ -24,6 +24,8 @@ pub(crate) struct Task {
     pub(crate) fresh: Option<bool>,
     /// Whether the function's webhook could be correlated, and was awaited, at every moment since the function began.
     pub(crate) known: bool,
+    /// The moment of erasures when the function last read a root; at its first operation, if it has read none.
+    pub(crate) since: Option<u32>,
 }
 
 pub(crate) enum Progress {

@@ -39,6 +39,7 @@ pub(crate) enum Call {
     StartConsolidated(RecordId, PatientId, RecordQuery),
     WebhookStatus,
     RetryWebhooks,
+    DeletePatient(PatientId),
 }
 
 #[derive(Debug, Clone)]
@@ -67,6 +68,8 @@ pub(crate) struct Patient {
     pub(crate) id: PatientId,
     pub(crate) external: ExternalId,
     pub(crate) demographics: DemographicsHash,
+    /// Whether one of our functions created it.
+    pub(crate) ours: bool,
 }
 
 /// A hosted identity page, with the patient's demographics when it was opened.
@@ -126,6 +129,8 @@ impl Content {
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Upstream {
     pub(crate) patients: Vec<Patient>,
+    /// The number of patients so far, so that no id is given twice.
+    numbered: usize,
     pub(crate) pages: Vec<Page>,
     pub(crate) challenges: Vec<Challenge>,
     pub(crate) queries: Vec<Query>,
@@ -177,7 +182,10 @@ impl Upstream {
                 patient.demographics = demographics.clone();
                 Ok(Answer::Patient(Some(patient.clone())))
             }
-            Call::OpenSession(patient, mark) => Ok(self.open_page(patient, mark, now)),
+            Call::OpenSession(patient, mark) => {
+                let is_known = self.patients.iter().any(|known| known.id == *patient);
+                is_known.then(|| self.open_page(patient, mark, now)).ok_or_else(missing)
+            }
             Call::OpenChallenge(proofed) => Ok(self.open_challenge(proofed, now)),
             Call::StartQuery(start) => self.start(start, partly),
             Call::ReadQuery(request) => {
@@ -189,6 +197,11 @@ impl Upstream {
             Call::RetryWebhooks => {
                 let failed = std::mem::take(&mut self.failed);
                 self.outbox.extend(failed.into_iter().map(replayed));
+                Ok(Answer::Empty)
+            }
+            Call::DeletePatient(id) => {
+                let index = self.patients.iter().position(|patient| patient.id == *id);
+                drop(self.patients.remove(index.ok_or_else(missing)?));
                 Ok(Answer::Empty)
             }
         }
@@ -246,5 +259,6 @@ const fn operation(call: &Call) -> Operation {
         Call::StartConsolidated(..) => Operation::StartConsolidatedQuery,
         Call::WebhookStatus => Operation::ReadWebhookStatus,
         Call::RetryWebhooks => Operation::RetryWebhooks,
+        Call::DeletePatient(_) => Operation::DeletePatient,
     }
 }

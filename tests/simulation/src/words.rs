@@ -1,6 +1,7 @@
 //! Describes histories in words. All data is invented, so a trace may contain it, unlike a log.
 
 use shared::Error;
+use shared::domain::erasure::ErasureId;
 use shared::message::Subject;
 use shared::message::webhook::{Event, WebhookEvent};
 
@@ -8,7 +9,7 @@ use crate::choice::{Fault, WebhookArrival};
 use crate::functions::Job;
 use crate::ids::{person, pull_name, record_name};
 use crate::io::{Body, Op, put_of};
-use crate::store::{Effect, Item, Key, Listing, Write};
+use crate::store::{Effect, Item, Key, Listing, Place, Write};
 use crate::upstream::Call;
 
 fn subject(subject: Subject) -> String {
@@ -23,7 +24,14 @@ pub(crate) fn body(body: &Body) -> String {
         Body::Advance(advance) => format!("advance {}, dueSeq {}", subject(advance.subject), advance.due_seq),
         Body::Fetch(fetch) => format!("fetch {}, dueSeq {}", record_name(fetch.record), fetch.due_seq),
         Body::Webhook(event) => webhook(event),
+        Body::AccountWork(work) => format!("go on with {}", erasure(work.erasure)),
     }
+}
+
+/// The first digits of an erasure's name.
+fn erasure(id: ErasureId) -> String {
+    let name: String = id.to_string().chars().take(6).collect();
+    format!("erasure {name}")
 }
 
 pub(crate) fn webhook(event: &WebhookEvent) -> String {
@@ -51,8 +59,12 @@ pub(crate) fn job(job: &Job) -> String {
         Job::Fetch(fetch) => body(&Body::Fetch(fetch.clone())),
         Job::Process(event) | Job::Intake(event) => webhook(event),
         Job::Consent { person } => format!("person {person} consents"),
+        Job::AccountWork(work) => body(&Body::AccountWork(work.clone())),
+        Job::Erase { person, .. } => format!("person {person} requests their erasure"),
         Job::Withdraw { person } => format!("person {person} withdraws their consent"),
-        Job::Link { person, demographics } => format!("person {person} links demographics {demographics}"),
+        Job::Link {
+            person, demographics, ..
+        } => format!("person {person} links demographics {demographics}"),
         Job::OpenSession { person, .. } => format!("person {person} opens an identity session"),
         Job::OpenChallenge { person } => format!("person {person} opens a challenge"),
         Job::Pull {
@@ -95,6 +107,7 @@ pub(crate) fn key(key: &Key) -> String {
         Key::Used(session) => format!("used {}", session.as_str()),
         Key::Seen(message) => format!("seen {message}"),
         Key::Replays => "replays".to_owned(),
+        Key::Erasure(id) => erasure(*id),
         Key::Log(owner) => format!("access log of person {}", person(owner)),
     }
 }
@@ -110,10 +123,12 @@ fn write(write: &Write) -> String {
             let (state, version) = (record.state, record.version);
             format!("{key} = {state:?} (version {version}, dueSeq {})", record.due_seq)
         }
-        (_, Some(Item::Root(root))) => match &root.consent {
-            Some(_) => format!("{key}: grant {}", root.grant),
-            None => format!("{key}: no consent"),
+        (_, Some(Item::Root(root))) => match (&root.consent, &root.erasure) {
+            (Some(_), _) => format!("{key}: grant {}", root.grant),
+            (None, Some(_)) => format!("{key}: marked for an erasure"),
+            (None, None) => format!("{key}: no consent"),
         },
+        (_, Some(Item::Erasure(job))) => format!("{key} = {:?}, {:?}", job.stage, job.patient),
         (_, Some(Item::Entry(entry))) => match &entry.event {
             Some(event) => format!("{key}: {event:?}"),
             None => format!("{key}: accepted"),
@@ -136,11 +151,16 @@ pub(crate) fn op(op: &Op, fault: Option<Fault>) -> String {
             format!("writes {}", writes.join("; "))
         }
         Op::Overdue(_) => "reads overdue work".to_owned(),
+        Op::Erasures => "lists the unfinished erasures".to_owned(),
+        Op::Keys(of, Place::Partition) => format!("lists the items of person {}", person(of)),
+        Op::Keys(of, Place::Rows) => format!("lists the rows of person {}", person(of)),
+        Op::Entries(prefix) => format!("lists the bucket under {prefix}"),
+        Op::EraseEntry(entry) => format!("deletes {} from the bucket", entry.key),
         Op::Send(message, delay) => format!("sends {}, seen after {} s", body(message), delay.as_secs()),
         Op::Upstream(of) => format!("calls upstream: {}", call(of)),
         Op::Turn(_) => "requests its turn".to_owned(),
         Op::Share(share) => format!("requests the share of person {}: {:?}", person(&share.owner), share.ask),
-        Op::Follow(_) => "follows the link".to_owned(),
+        Op::Transfer(_, to) => format!("transfers the file of the link to {to}"),
         Op::Mint(object) => format!("makes a link to {object}"),
     };
     match fault {
@@ -161,6 +181,7 @@ fn call(call: &Call) -> String {
         Call::StartConsolidated(record, ..) => format!("start the consolidated query of {}", record_name(*record)),
         Call::WebhookStatus => "read which deliveries failed".to_owned(),
         Call::RetryWebhooks => "send failed deliveries again".to_owned(),
+        Call::DeletePatient(patient) => format!("delete {}", patient.as_str()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The simulated world: clock, table, queues, running functions, Metriport and persons. A choice changes the world.
 
+mod bucket;
+mod erasures;
 mod fingerprint;
 mod networks;
 mod people;
@@ -19,6 +21,8 @@ use crate::store::{Key, Store};
 use crate::task::Task;
 use crate::upstream::Upstream;
 
+use bucket::Bucket;
+pub(crate) use bucket::Object;
 use queues::Message;
 
 /// Maximum number of functions that run at once.
@@ -35,6 +39,9 @@ pub(crate) struct World {
     pub(crate) sabotage: Option<Sabotage>,
     pace: Duration,
     pub(crate) store: Store,
+    /// When each row outside the persons' partitions was written, because an index shows a row only later.
+    row_times: BTreeMap<Key, Time>,
+    pub(crate) bucket: Bucket,
     pub(crate) messages: Vec<Message>,
     pub(crate) tasks: Vec<Task>,
     pub(crate) upstream: Upstream,
@@ -53,6 +60,8 @@ struct Numbers {
     pulls: u32,
     requested_records: u32,
     marks: u32,
+    links: u32,
+    erasures: u32,
 }
 
 impl World {
@@ -64,6 +73,8 @@ impl World {
             sabotage,
             pace,
             store: Store::default(),
+            row_times: BTreeMap::new(),
+            bucket: Bucket::default(),
             messages: Vec::new(),
             tasks: Vec::new(),
             upstream: Upstream::default(),
@@ -145,7 +156,8 @@ impl World {
         let replays = self.store.get(&Key::Replays).and_then(|item| item.replays());
         let check = replays.map(|replays| replays.check_at).unwrap_or_default();
         let check = (!self.upstream.failed.is_empty()).then_some(check);
-        let next = visible_at.chain(overdue).chain(check);
+        let erasures = self.store.erasures().filter_map(|job| job.due_at);
+        let next = visible_at.chain(overdue).chain(check).chain(erasures);
         next.filter(|next| *next > self.now).min()
     }
 
@@ -159,7 +171,12 @@ impl World {
         let check_at = replays.map(|replays| replays.check_at).unwrap_or_default();
         let replays_due = !self.upstream.failed.is_empty() && self.now >= check_at;
         // Work is overdue only after a function had time to act on the work's own message.
-        replays_due || !self.store.overdue(before).is_empty()
+        replays_due
+            || !self.store.overdue(before).is_empty()
+            || self
+                .unfinished_erasures()
+                .iter()
+                .any(|erasure| erasure.due_at <= self.now)
     }
 
     /// Moves the clock, and kills the functions that exceed their time limit.

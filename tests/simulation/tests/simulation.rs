@@ -36,6 +36,13 @@ fn withdrawal_at_any_moment_keeps_the_rules() {
 }
 
 #[test]
+fn erasure_at_any_moment_keeps_the_rules() {
+    let explored = explore(Bounds::ERASURE, None);
+    assert!(explored.failure.is_none(), "{}", explored.outcome().lines.join("\n"));
+    assert!(explored.states > 5_000, "{} states", explored.states);
+}
+
+#[test]
 fn exhaustive_check_can_fail() {
     for (sabotage, rule) in [
         (Sabotage::AmbiguousStartRepeated, 5),
@@ -55,9 +62,10 @@ const fn noticed_by(sabotage: Sabotage) -> (&'static [u8], usize) {
         Sabotage::ClaimWithoutDueSeq => (&[1], 45),
         Sabotage::DedupeDropped => (&[4], 45),
         Sabotage::AmbiguousStartRepeated => (&[5], 45),
-        Sabotage::UnconditionalWrite => (&[1, 3, 5, 7], 45),
+        Sabotage::UnconditionalWrite => (&[1, 3, 5, 7, 14], 45),
         Sabotage::TtlAsLock => (&[5], 45),
-        Sabotage::LockKept | Sabotage::NoReconciler => (&[1], 45),
+        Sabotage::LockKept => (&[1], 45),
+        Sabotage::NoReconciler => (&[1, 14], 45),
         Sabotage::AnswerBeforeSend => (&[4], 45),
         Sabotage::SessionForgotten => (&[7], 45),
         Sabotage::PatientShared | Sabotage::ClaimAfterUpdate => (&[7], 45),
@@ -66,7 +74,8 @@ const fn noticed_by(sabotage: Sabotage) -> (&'static [u8], usize) {
         Sabotage::EntrySkipped => (&[13], 45),
         // A record must be pulled, reported or found different, and read.
         Sabotage::QuarantineIgnored => (&[13], 65),
-        Sabotage::GrantUnchecked => (&[12], 45),
+        Sabotage::GrantUnchecked => (&[12, 14], 45),
+        Sabotage::SecondSweepSkipped | Sabotage::GrantUncheckedOnInsert => (&[14], 45),
     }
 }
 
@@ -75,7 +84,7 @@ fn every_sabotage_is_noticed() {
     for sabotage in Sabotage::ALL {
         let sabotaged = Options {
             sabotage: Some(sabotage),
-            ..Options::new(60_000, 1)
+            ..Options::new(60_000, 2)
         };
         let report = simulate(sabotaged);
         let failure = report.failure.unwrap_or_else(|| panic!("{sabotage:?} was not noticed"));

@@ -1,6 +1,7 @@
 //! The ports of the functions' steps over the simulated world. They decide only what an adapter decides.
 
 pub(crate) mod budget;
+mod erasure;
 mod store;
 mod upstream;
 
@@ -16,11 +17,11 @@ use shared::domain::{OwnerId, PullId, RecordId, Time, Timing};
 use shared::edge::budget::{CountCall, MintEntry, PauseCalls, PlanStart, StartInTurn, TakeShare, TakeTurn, busy};
 use shared::edge::http::{Code, Problem};
 use shared::message::webhook::WebhookEvent;
-use shared::message::{Advance, FetchRecord, Link};
+use shared::message::{AccountWork, Advance, FetchRecord, Link};
 use shared::metriport::UpstreamError;
 use shared::ports::{Clock, ConsentTerms, NewIds, Pause, Retention, Stage};
-use shared::queue::{QueueError, SendAdvance, SendFetch, SendWebhookEvent};
-use shared::records::{MintLink, RecordsError};
+use shared::queue::{QueueError, SendAccountWork, SendAdvance, SendFetch, SendWebhookEvent};
+use shared::records::{Bucket, MintLink, RecordsError};
 use shared::store::{Mint, StoreError};
 
 use crate::ids;
@@ -176,6 +177,12 @@ impl SendFetch for Io {
     }
 }
 
+impl SendAccountWork for Io {
+    async fn send_account_work(&self, work: &AccountWork) -> Result<(), QueueError> {
+        self.send(Body::AccountWork(work.clone()), Duration::ZERO).await
+    }
+}
+
 impl SendWebhookEvent for Io {
     async fn send_webhook_event(&self, event: &WebhookEvent) -> Result<(), QueueError> {
         self.send(Body::Webhook(Box::new(event.clone())), Duration::ZERO).await
@@ -186,14 +193,16 @@ impl record_fetch::KeepObject for Io {
     /// The digest identifies the stored content, so that the rules can compare the content with the record's request.
     async fn keep_object(
         &self,
-        _slot: &PatientSlot,
+        slot: &PatientSlot,
         record: &Record,
         link: &Link,
         _end: Time,
     ) -> Result<StoredObject, RecordsError> {
-        let content = self.follow(link).await.ok_or(RecordsError::Broken("simulated"))?;
+        let key = Bucket::key(slot.folder, record.id, record.query.conversion);
+        let content = self.transfer(link, key.clone()).await;
+        let content = content.ok_or(RecordsError::Broken("simulated"))?;
         Ok(StoredObject {
-            key: record.id.to_string(),
+            key,
             sha256: content.tag(),
             bytes: 1,
             counts: std::collections::BTreeMap::new(),

@@ -1,10 +1,12 @@
 //! The table: each read and each transaction is one operation, with the conditions of `shared::store`.
 
 mod consent;
+mod erasure;
 mod links;
 mod person;
 mod pulls;
 mod quarantine;
+mod stored_items;
 
 use shared::domain::budget::PersonShares;
 use shared::domain::challenge::ChallengeSlot;

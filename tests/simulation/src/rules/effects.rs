@@ -7,7 +7,7 @@ use shared::domain::{PatientId, RecordId};
 use shared::message::Subject;
 use shared::metriport::{Effect, UpstreamError};
 
-use super::{Violation, broken, budget, consent, person};
+use super::{Violation, broken, budget, consent, erasure, person};
 use crate::choice::Fault;
 use crate::functions::Job;
 use crate::ids::{pull_name, record_name};
@@ -37,6 +37,7 @@ pub(crate) fn called(
     fault: Option<Fault>,
     answer: &Result<Answer, UpstreamError>,
 ) -> Option<Violation> {
+    erasure::note_call(world, task, call, answer);
     consent::called(task, call).or_else(|| had_effect(world, task, call, fault, answer))
 }
 

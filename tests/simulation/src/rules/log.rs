@@ -85,8 +85,15 @@ fn linked(before: Option<&PatientSlot>, after: &PatientSlot) -> Option<Access> {
     })
 }
 
-/// A consent, its withdrawal, or a quarantine. Only a report has an entry of its own besides that of the quarantine.
+/// A consent, its withdrawal, a quarantine, or an erasure. Only a report has an entry of its own besides that of the
+/// quarantine.
 fn rooted(before: Option<&PersonRoot>, after: &PersonRoot, job: &Job) -> Vec<Access> {
+    let is_erasing = |root: &PersonRoot| root.erasure.is_some();
+    match (before.is_some_and(is_erasing), is_erasing(after)) {
+        (false, true) => return vec![Access::ErasureRequested],
+        (true, false) => return vec![Access::Erased],
+        (false, false) | (true, true) => {}
+    }
     let quarantined = before.and_then(|before| before.quarantine.as_ref()) != after.quarantine.as_ref();
     let reported = matches!(job, Job::NotMe { .. });
     let kinds = [
@@ -141,7 +148,7 @@ fn stored(record: &Record) -> Option<Access> {
 pub(crate) fn judge_link(world: &mut World, task: &Task, object: &str) -> Option<Violation> {
     world.count("link minted");
     let (person, record) = match &task.job {
-        Job::ReadRecord { person, record } if object == record.to_string() => (*person, *record),
+        Job::ReadRecord { person, record } if object.contains(&record.to_string()) => (*person, *record),
         job => return broken(13, format!("{} makes a link to {object}", words::job(job))),
     };
     let entries = world.facts.mints.entry(record).or_default();

@@ -1,4 +1,4 @@
-//! Rules 1 to 7 and 11 to 13 of `docs/rules.md`, as conditions on every world.
+//! Rules 1 to 7 and 11 to 14 of `docs/rules.md`, as conditions on every world.
 //!
 //! The rules look at stored items and at the real events, which functions cannot see: [`HiddenFacts`] and the state of
 //! Metriport. They never look at how a function decided. Some rules must hold after every write, some after every move
@@ -8,6 +8,7 @@ pub(crate) mod budget;
 pub(crate) mod consent;
 pub(crate) mod due;
 pub(crate) mod effects;
+pub(crate) mod erasure;
 pub(crate) mod log;
 pub(crate) mod order;
 pub(crate) mod person;
@@ -75,6 +76,7 @@ pub(crate) struct HiddenFacts {
     pub(crate) mints: BTreeMap<RecordId, usize>,
     /// For each person, the records that may be another person's.
     pub(crate) suspected: BTreeMap<u8, quarantine::Suspected>,
+    pub(crate) erasures: erasure::Erasures,
 }
 
 pub(crate) fn before_write(world: &mut World, task: &Task, writes: &[Write]) -> Option<Violation> {
@@ -104,9 +106,13 @@ pub(crate) fn before_write(world: &mut World, task: &Task, writes: &[Write]) -> 
         found = found.or(next);
     }
     let found = webhooks::note_effect(world, task, writes).or(found);
+    let revived = erasure::written(world, task, writes);
     let unlogged = log::logged(world, task, writes);
     quarantine::note(world, task, writes);
-    consent::written(world, writes).or(found).or(unlogged)
+    revived
+        .or_else(|| consent::written(world, writes))
+        .or(found)
+        .or(unlogged)
 }
 
 pub(crate) fn after_write(world: &mut World, writes: &[Write]) -> Option<Violation> {
@@ -127,4 +133,5 @@ pub(crate) fn at_rest(world: &World) -> Option<Violation> {
         .or_else(|| person::sessions_forgotten(world))
         .or_else(|| budget::at_rest(world))
         .or_else(|| consent::at_rest(world))
+        .or_else(|| erasure::at_rest(world))
 }

@@ -1,6 +1,7 @@
 //! Rule 3: nothing regresses, and the timeline is complete.
 
 use shared::domain::SourceStatus;
+use shared::domain::erasure::ErasureStage;
 use shared::domain::pull::{Pull, PullEvent, PullState};
 use shared::domain::record::Record;
 
@@ -98,10 +99,12 @@ pub(super) fn count(world: &mut World, writes: &[Write]) {
         match put_of(&write.effect).map(AsRef::as_ref) {
             Some(Item::Entry(entry)) => world.count(entry.event.as_ref().map_or("pull accepted", event)),
             Some(Item::Record(record)) => world.count(record_state(record)),
-            Some(Item::Root(root)) => world.count(match &root.consent {
-                Some(_) => "consent given",
-                None => "consent withdrawn",
-            }),
+            Some(Item::Root(root)) if root.consent.is_some() => world.count("consent given"),
+            Some(Item::Root(root)) if root.withdrawn_at.is_some() && root.erasure.is_none() => {
+                world.count("consent withdrawn");
+            }
+            Some(Item::Erasure(job)) if job.version == 1 => world.count("erasure requested"),
+            Some(Item::Erasure(job)) if job.stage == ErasureStage::Finished => world.count("erasure finished"),
             Some(Item::Pull(pull)) if pull.state == PullState::Expired => world.count("pull expired by the clock"),
             _ => {}
         }

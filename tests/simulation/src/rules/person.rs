@@ -64,6 +64,10 @@ pub(super) fn queried(world: &World, start: &StartQuery) -> Option<Violation> {
     let name = pull_name(start.pull);
     let pull = world.store.pulls().find(|(_, pull)| pull.id == start.pull);
     let Some((owner, pull)) = pull else {
+        // Between the claim of a start and the call, an erasure may delete the pull.
+        if world.facts.erasures.has_deleted_pull(start.pull) {
+            return None;
+        }
         return broken(7, format!("{name} was started, but is not stored"));
     };
     let challenge = world

@@ -105,6 +105,9 @@ pub(crate) fn count(world: &mut World, outcome: &Result<&'static str, Error>) {
         Err(Error::Refused(problem)) if problem.code == Code::ConsentRequired => {
             world.count("request without consent is refused");
         }
+        Err(Error::Refused(problem)) if problem.code == Code::ErasureInProgress => {
+            world.count("request during an erasure is refused");
+        }
         Err(Error::Refused(problem)) if problem.code == Code::RecordQuarantined => {
             world.count("request during a quarantine is refused");
         }

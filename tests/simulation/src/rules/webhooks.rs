@@ -28,7 +28,8 @@ pub(crate) fn is_known(world: &World, event: &WebhookEvent) -> bool {
             let sessions = verification.sessions.iter().cloned().map(Key::Session);
             let patient = verification.patient.clone().map(Key::PatientOwner);
             let mut keys = sessions.chain(mark).chain(patient);
-            keys.any(|key| world.store.get(&key).is_some())
+            // A claim of a patient does not identify a person.
+            keys.any(|key| world.store.get(&key).is_some_and(|item| item.owner().is_some()))
         }
         (Event::Consolidated { delivery }, Some((owner, Subject::Record(id)))) => {
             let item = world.store.get(&Key::Record(owner, id));

@@ -25,13 +25,24 @@ impl Upstream {
         if let Some(alike) = alike {
             return Answer::Patient(Some(alike.clone()));
         }
+        Answer::Patient(Some(self.add(external, demographics, true)))
+    }
+
+    /// Adds a patient that another system of the customer created.
+    pub(crate) fn register(&mut self, external: &ExternalId, demographics: &DemographicsHash) {
+        self.add(external, demographics, false);
+    }
+
+    fn add(&mut self, external: &ExternalId, demographics: &DemographicsHash, ours: bool) -> Patient {
         let patient = Patient {
-            id: opaque!(PatientId, "patient-{}", self.patients.len()),
+            id: opaque!(PatientId, "patient-{}", self.numbered),
             external: external.clone(),
             demographics: demographics.clone(),
+            ours,
         };
+        self.numbered += 1;
         self.patients.push(patient.clone());
-        Answer::Patient(Some(patient))
+        patient
     }
 
     pub(super) fn open_page(&mut self, patient: &PatientId, mark: &str, now: Time) -> Answer {
@@ -71,7 +82,7 @@ impl Upstream {
     /// A person passes an identity page. Metriport does not guarantee the ids in the event, and the page may have been
     /// opened for another person.
     pub(crate) fn pass_page(&mut self, index: usize, pass: Pass, now: Time) {
-        let count = self.patients.len();
+        let count = self.numbered;
         let foreign = opaque!(IdentitySessionId, "ids-elsewhere-{index}");
         let another = self.pages.get(usize::from(index == 0)).map(|page| page.mark.clone());
         let another = another.unwrap_or_else(|| "mark-elsewhere".to_owned());

@@ -7,10 +7,12 @@ use crate::io::Reply;
 use crate::task::Task;
 
 impl World {
-    /// Equal for worlds that differ only in message numbers, in counters and in the path that led to them.
+    /// Equal for worlds that differ only in message numbers, in counters, in the times of rows and in the path that led
+    /// to them. Only a fault that the search does not choose depends on the times of rows.
     pub(crate) fn fingerprint(&self) -> u128 {
         let mut hash = Fingerprint::new();
         hash.add(&(self.now, self.skew, &self.facts, &self.upstream, &self.known_challenges));
+        hash.add(&self.bucket);
         for (key, item) in self.store.iter() {
             hash.add(&(key, item));
         }
@@ -27,13 +29,16 @@ impl Task {
     fn fingerprint(&self) -> u128 {
         let mut hash = Fingerprint::new();
         hash.add(&(&self.job, self.until, self.fresh, self.known, self.message.is_some()));
+        hash.add(&self.since);
         for reply in &self.log {
             match reply {
                 Reply::Item(Ok(item)) => hash.add(&item.as_deref()),
                 Reply::Listed(Ok(items)) => items.iter().for_each(|item| hash.add(item.as_ref())),
                 Reply::Now(now) => hash.add(now),
                 Reply::Overdue(due) => hash.add(due),
-                Reply::Followed(content) => hash.add(content),
+                Reply::Transferred(content) => hash.add(content),
+                Reply::Keys(Ok(keys)) => hash.add(keys),
+                Reply::Entries(entries) => hash.add(entries),
                 // In these replies, `Debug` hides only the ids of persons, and the job contains those ids.
                 other => hash.add(&format!("{other:?}")),
             }

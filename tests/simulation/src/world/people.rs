@@ -25,14 +25,23 @@ impl World {
         let job = match request {
             PersonRequest::Consent => Job::Consent { person },
             PersonRequest::Withdraw => Job::Withdraw { person },
-            PersonRequest::Link(variant) => Job::Link {
-                person,
-                demographics: match variant {
-                    0 => person * 10,
-                    1 => person * 10 + 1,
-                    _ => (person + 1) % 3 * 10,
-                },
-            },
+            PersonRequest::Erase => {
+                self.numbers.erasures += 1;
+                let receipt = ids::receipt(person, self.numbers.erasures);
+                Job::Erase { person, receipt }
+            }
+            PersonRequest::Link(variant) => {
+                self.numbers.links += 1;
+                Job::Link {
+                    person,
+                    demographics: match variant {
+                        0 => person * 10,
+                        1 => person * 10 + 1,
+                        _ => (person + 1) % 3 * 10,
+                    },
+                    folder: ids::folder(self.numbers.links),
+                }
+            }
             PersonRequest::OpenSession => {
                 self.numbers.marks += 1;
                 let mark = ids::mark(person, self.numbers.marks);

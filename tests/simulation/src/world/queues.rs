@@ -26,7 +26,7 @@ impl Body {
     const fn visibility_secs(&self) -> u64 {
         match self {
             Self::Advance(_) => 360,
-            Self::Fetch(_) => 5400,
+            Self::Fetch(_) | Self::AccountWork(_) => 5400,
             Self::Webhook(_) => 120,
         }
     }
@@ -85,6 +85,7 @@ impl World {
             Body::Advance(advance) => Job::Advance(advance),
             Body::Fetch(fetch) => Job::Fetch(fetch),
             Body::Webhook(event) => Job::Process(event),
+            Body::AccountWork(work) => Job::AccountWork(work),
         };
         self.spawn(job, Some(number))
     }

@@ -16,7 +16,7 @@ use crate::functions::Job;
 use crate::io::{Op, Reply, ShareAnswer, ShareRequest};
 use crate::ports::budget;
 use crate::rules;
-use crate::store::{Effect, Item, Key, Write};
+use crate::store::{Effect, Item, Key, Place, Write};
 use crate::task::{Progress, Task, proceed};
 use crate::upstream::{self, Answer, Call, replayed};
 use crate::words;
@@ -66,6 +66,7 @@ impl World {
             message,
             fresh: None,
             known,
+            since: None,
         };
         match progress {
             Progress::Next(op) => self.tasks.push(task(op)),
@@ -81,6 +82,9 @@ impl World {
         let mut task = self.tasks.remove(at);
         self.now = self.now.plus(self.pace);
         let op = task.pending.clone();
+        if task.since.is_none() || matches!(op, Op::Get(Key::Root(_))) {
+            task.since = Some(self.facts.erasures.moment());
+        }
         let reply = self.perform(&mut task, op, fault);
         // A function may drop the event if it read the state at a moment when the event was not awaited. So `known`
         // stays true only if the event was awaited at every moment.
@@ -105,7 +109,12 @@ impl World {
         let left = self.tasks.len();
         loop {
             self.step(at, None);
-            let calls = |task: &Task| matches!(task.pending, Op::Upstream(_));
+            let calls = |task: &Task| {
+                matches!(
+                    task.pending,
+                    Op::Upstream(_) | Op::Transfer(..) | Op::Keys(_, Place::Rows)
+                )
+            };
             let ended = self.tasks.len() < left;
             if ended || self.violation.is_some() || self.tasks.get(at).is_some_and(calls) {
                 return true;
@@ -118,18 +127,26 @@ impl World {
         let applies = match &task.pending {
             Op::Upstream(Call::StartQuery(_)) => true,
             Op::Upstream(_) => !matches!(fault, Fault::Partly | Fault::SessionRefused),
-            Op::Overdue(_) => false,
+            Op::Overdue(_) | Op::Erasures => false,
+            Op::Keys(_, Place::Rows) => matches!(fault, Fault::Lost | Fault::Partly),
             Op::Turn(_) => matches!(fault, Fault::Lost | Fault::Busy | Fault::Refused | Fault::NotSent),
             Op::Share(share) if share.ask.budget().is_none() => fault == Fault::Lost,
             Op::Share(_) => matches!(fault, Fault::Lost | Fault::Busy | Fault::NotSent),
-            Op::Get(_) | Op::List(_) | Op::Follow(_) => fault == Fault::Lost,
+            Op::Get(_) | Op::List(_) | Op::Keys(..) | Op::Entries(_) => fault == Fault::Lost,
             Op::Mint(_) => false,
-            Op::Commit(_) | Op::Send(..) => matches!(fault, Fault::Lost | Fault::Unanswered),
+            Op::Commit(_) | Op::Send(..) | Op::Transfer(..) | Op::EraseEntry(_) => {
+                matches!(fault, Fault::Lost | Fault::Unanswered)
+            }
         };
         if !applies {
             return false;
         }
-        self.count(words::fault(fault));
+        let lags = fault == Fault::Partly && matches!(task.pending, Op::Keys(..));
+        self.count(if lags {
+            "fault: the index lacks new rows"
+        } else {
+            words::fault(fault)
+        });
         rules::effects::trouble(self, at);
         self.step(at, Some(fault))
     }
@@ -143,6 +160,7 @@ impl World {
             "killed at its time limit"
         });
         self.say(|| format!("{} {how}: {}", task.job.function(), words::job(&task.job)));
+        self.leave_upload(&task);
         // Metriport keeps the failed delivery for a replay. After an early 200, it takes the delivery for successful
         // and does not keep it.
         if let Job::Intake(event) = task.job
@@ -167,6 +185,12 @@ impl World {
             Op::List(listing) => Reply::Listed(Ok(self.store.list(&listing))),
             Op::Overdue(_) if self.sabotage == Some(Sabotage::NoReconciler) => Reply::Overdue(Vec::new()),
             Op::Overdue(before) => Reply::Overdue(self.store.overdue(before)),
+            Op::Erasures if self.sabotage == Some(Sabotage::NoReconciler) => Reply::Erasures(Vec::new()),
+            Op::Erasures => Reply::Erasures(self.unfinished_erasures()),
+            Op::Keys(..) if fault == Some(Fault::Lost) => Reply::Keys(Err(unavailable())),
+            Op::Keys(owner, place) => Reply::Keys(Ok(self.erasable(task, &owner, place, fault))),
+            Op::Entries(prefix) => self.entries(task, &prefix, fault),
+            Op::EraseEntry(entry) => self.erase_entry(task, &entry, fault),
             Op::Commit(writes) => {
                 if fault == Some(Fault::Lost) {
                     return Reply::Committed(Err(unavailable()));
@@ -190,6 +214,8 @@ impl World {
                 })
             }
             Op::Upstream(call) => {
+                let violation = rules::erasure::judge_call(self, task, &call);
+                self.judge(violation);
                 let answer = self.upstream.call(&call, fault, self.now);
                 let violation = rules::effects::called(self, task, &call, fault, &answer);
                 self.judge(violation);
@@ -206,10 +232,7 @@ impl World {
                 self.judge(violation);
                 Reply::Minted
             }
-            Op::Follow(link) => match fault {
-                Some(_) => Reply::Followed(None),
-                None => Reply::Followed(self.upstream.follow(&link, self.now)),
-            },
+            Op::Transfer(link, key) => self.transfer(task, &link, key, fault),
         }
     }
 
@@ -256,6 +279,7 @@ impl World {
             }
         }
         self.store.write(&writes);
+        self.note_rows(&writes);
         let violation = rules::after_write(self, &writes);
         self.judge(violation);
         Ok(())

@@ -60,6 +60,12 @@ impl WritePatient for Io {
         self.commit(writes).await
     }
 
+    async fn begin_creation(&self, owner: &OwnerId, slot: &PatientSlot, grant: Grant) -> Stored<()> {
+        let writes = [put_patient(owner, slot)].into_iter();
+        self.commit(writes.chain(self.check_grant(owner, grant)).collect())
+            .await
+    }
+
     async fn claim_patient(
         &self,
         owner: &OwnerId,
@@ -215,7 +221,7 @@ impl AcceptPull for Io {
                 Condition::SessionUnused,
                 used,
                 Key::Used(session.clone()),
-                Item::Used(pull.id),
+                Item::Used(owner.clone(), pull.id),
             ),
             Write::put(Condition::NoOpenPull, alive, lock_key, lock),
             put_pull(owner, pull, 0),
