@@ -4,7 +4,7 @@ use sandbox_machine::functions::FUNCTION_NAMES;
 use sandbox_metriport::{CallInfo, Operation};
 
 /// The function that follows links.
-const FETCHER: &str = "record-fetch";
+pub(crate) const FETCHER: &str = "record-fetch";
 
 /// The calling function, by its user agent; `None` for hosted pages, whose caller is a browser. A download names no
 /// function, so it is attributed to `record-fetch`.

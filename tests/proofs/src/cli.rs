@@ -28,6 +28,9 @@ pub enum Command {
     Kills(PointsArgs),
     /// Withdraw the consent once before and after every call of a pull, and judge each result.
     Withdraw(PointsArgs),
+    /// Erase the person once before and after every call of a pull, or kill a process at every point of an erasure, and
+    /// judge each result.
+    Erase(EraseArgs),
     /// Let persons pull while Metriport changes its webhook key and API keys are replaced, and judge the results.
     Rotation(RotationArgs),
     /// Let many persons pull at the same moment, with time running faster, and check that Metriport's limits hold.
@@ -76,6 +79,9 @@ pub struct ChaosArgs {
     /// withdraw.
     #[arg(long, default_value_t = 0.10)]
     pub reporting: f64,
+    /// Share of persons who are erased during their first pull. Those with several pulls come back.
+    #[arg(long, default_value_t = 0.10)]
+    pub erasing: f64,
     /// Print the functions' logs.
     #[arg(long)]
     pub logs: bool,
@@ -127,13 +133,14 @@ impl Default for ChaosArgs {
             pulls_per_kill: 20,
             withdrawing: 0.30,
             reporting: 0.10,
+            erasing: 0.10,
             logs: false,
             bin_dir: None,
         }
     }
 }
 
-/// Options of `kills` and `withdraw`.
+/// Options of `kills`, `withdraw` and `erase`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct PointsArgs {
     /// Seed of ids and records.
@@ -151,6 +158,17 @@ pub struct PointsArgs {
     /// Start functions from this folder (`<name>/bootstrap` or `<name>`) instead of from this binary.
     #[arg(long, value_name = "DIR")]
     pub bin_dir: Option<PathBuf>,
+}
+
+/// Options of `erase`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct EraseArgs {
+    /// The points.
+    #[command(flatten)]
+    pub points: PointsArgs,
+    /// Instead of erasing at the points of a pull, kill a process at the points of an erasure after a pull.
+    #[arg(long)]
+    pub kills: bool,
 }
 
 impl PointsArgs {
@@ -174,6 +192,7 @@ pub fn run(command: Command) -> ExitCode {
             Command::Chaos(args) => chaos::chaos(&args).await,
             Command::Kills(args) => chaos::kills(&args).await,
             Command::Withdraw(args) => chaos::withdraw(&args).await,
+            Command::Erase(args) => chaos::erase(&args).await,
             Command::Rotation(args) => chaos::rotation(&args).await,
             Command::Burst(args) => burst::command(&args).await,
             Command::Trial(args) => trial::command(&args).await,

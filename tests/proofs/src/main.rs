@@ -1,5 +1,5 @@
-//! `cargo run --release -p proofs -- chaos|kills|withdraw|burst|rotation|trial`: whole pulls over real processes, and
-//! a verdict.
+//! `cargo run --release -p proofs -- chaos|kills|withdraw|erase|burst|rotation|trial`: whole pulls over real
+//! processes, and a verdict.
 
 use std::process::ExitCode;
 

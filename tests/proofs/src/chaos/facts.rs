@@ -80,8 +80,11 @@ pub(super) async fn strays_of(sandbox: &Sandbox, pulls: &[Pull]) -> Result<usize
 pub(super) async fn strays(sandbox: &Sandbox, pulls: &[Pull]) -> Result<Strays, String> {
     let requested: BTreeSet<&str> = pulls.iter().filter_map(|pull| pull.id()).collect();
     let queries = sandbox.stand_in().network_queries();
+    // The app may not have seen the end of an erased pull.
+    let erased = pulls.iter().filter_map(|pull| pull.erased.as_ref());
+    let is_erased = |id: &str| erased.clone().any(|erased| erased.values.contains_key(id));
     let marks = queries.iter().map(|query| query.metadata.get(PULL_MARK));
-    let queries = marks.filter(|pull| !pull.is_some_and(|pull| requested.contains(pull.as_str())));
+    let queries = marks.filter(|id| !id.is_some_and(|id| requested.contains(id.as_str()) || is_erased(id)));
     Ok(Strays {
         queries: queries.count(),
         pulls: strays_of(sandbox, pulls).await?,
@@ -99,28 +102,34 @@ fn facts(pull: &Pull, queries: &[QuerySummary], injections: &[Injection]) -> Fac
         facts.accepted = true;
         facts.intact = ended.intact && !unread.contains(&ended.record.as_str());
         facts.story = evidence::story(&ended.timeline);
-        facts.tried = evidence::tried(&ended.timeline);
+        // Metriport deletes an erased patient's queries.
+        facts.tried = evidence::tried(&ended.timeline) && pull.erased.is_none();
         facts.upstream_queries = queries.iter().filter(of_pull).count();
         facts.hits = evidence::hits(&ended.id, &ended.timeline, injections);
         facts.late = pull
             .withdrawn_ms
-            .map(|at_ms| find_late_work(ended, at_ms))
+            .map(|at_ms| find_late_work(pull, ended, at_ms))
             .unwrap_or_default();
         if ended.shown_after_report {
             facts.late.push("a reported record is shown".to_owned());
         }
     }
     facts.hits.extend(pull.withdrawn_ms.map(|_| Hit::Withdrawn));
+    facts.hits.extend(pull.erased.is_some().then_some(Hit::Erased));
     facts.hits.extend(pull.reported.then_some(Hit::Reported));
     facts
 }
 
-/// The work of a pull that came after the answer to a withdrawal, by the app's view and the timeline.
-fn find_late_work(ended: &Ended, withdrawn_ms: i64) -> Vec<String> {
+/// The work of a pull that came after the answer to a withdrawal, by the app's view and the timeline. An erasure ends
+/// the pull after its answer.
+fn find_late_work(pull: &Pull, ended: &Ended, withdrawn_ms: i64) -> Vec<String> {
     let is_late = |at_ms: Option<i64>| at_ms.is_some_and(|at_ms| at_ms > withdrawn_ms);
     let found = [
         ("a record link", is_late(ended.linked_ms)),
-        ("an end of the pull", is_late(ended.completed_ms)),
+        (
+            "an end of the pull",
+            pull.erased.is_none() && is_late(ended.completed_ms),
+        ),
         ("a claimed start", evidence::claims_after_withdrawal(&ended.timeline)),
     ];
     let late = found.into_iter().filter(|(_, is_late)| *is_late);
@@ -137,6 +146,9 @@ fn find_late_calls(pull: &Pull, calls: &[UpstreamCall]) -> Vec<String> {
     let counts = tally(after.map(|call| call.operation));
     let most = |operation| match operation {
         Operation::StartConsolidatedQuery => 2,
+        // The erasure repeats the deletion until Metriport answers, and ends open pulls only after its own answer.
+        Operation::DeletePatient => usize::MAX,
+        Operation::ReadNetworkQuery if pull.erased.is_some() => usize::MAX,
         _ => 1,
     };
     let late = counts

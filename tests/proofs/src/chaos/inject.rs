@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use self::aws::AtAws;
 use self::upstream::AtUpstream;
+use super::deletions::{Deletions, ERASER};
 use super::evidence::{Injection, Log};
 use super::order::{Occurrence, Order};
 use super::plan::{Dice, Kind, Moment, Rates};
@@ -88,6 +89,7 @@ pub(super) struct FaultInjector {
     order: Order,
     calls: Mutex<Vec<UpstreamCall>>,
     occasions: Mutex<BTreeMap<Occasion, u64>>,
+    deletions: Mutex<Option<Arc<Deletions>>>,
     killer: Killer,
 }
 
@@ -107,6 +109,7 @@ impl FaultInjector {
             order: Order::default(),
             calls: Mutex::default(),
             occasions: Mutex::default(),
+            deletions: Mutex::default(),
             killer: Killer::default(),
         })
     }
@@ -132,6 +135,17 @@ impl FaultInjector {
     /// Plans one more action.
     pub(super) fn plan(&self, point: Point, act: Act) {
         self.planned().push((point, act));
+    }
+
+    /// Counts the deletions of an erasure from now on.
+    pub(super) fn count_deletions(&self, deletions: Arc<Deletions>) {
+        *self.deletions.lock().unwrap_or_else(PoisonError::into_inner) = Some(deletions);
+    }
+
+    /// The deletions to count at a call of this function.
+    fn deletions(&self, function: &str) -> Option<Arc<Deletions>> {
+        let deletions = self.deletions.lock().unwrap_or_else(PoisonError::into_inner);
+        deletions.clone().filter(|_| function == ERASER)
     }
 
     /// The order of the calls, which is noted only from the first call of `Order::begin`.

@@ -18,6 +18,9 @@ const UNVERIFIED: State = "identity not verified";
 const WITHDRAWN: State = "withdrawn";
 const QUARANTINED: State = "refused: record_quarantined";
 const CONSENT_REFUSED: State = "refused: consent_required";
+const ERASING: State = "refused: erasure_in_progress";
+/// The app asked for something that was erased.
+const ERASED: State = "refused: not_found";
 /// A withdrawal can end the challenge between two reads of one request.
 const CHALLENGE_GONE: State = "refused: challenge_not_pending";
 
@@ -40,18 +43,21 @@ pub enum Hit {
     RetryUnread,
     /// The person withdrew their consent.
     Withdrawn,
+    /// The person asked for their erasure, which also ends the consent.
+    Erased,
     /// The person reported an earlier record. No other ending is allowed then.
     Reported,
 }
 
 impl Hit {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::None,
         Self::StartUnknown,
         Self::StartHeldUp,
         Self::SourceLimited,
         Self::RetryUnread,
         Self::Withdrawn,
+        Self::Erased,
         Self::Reported,
     ];
 
@@ -65,6 +71,7 @@ impl Hit {
             Self::SourceLimited => "source limited",
             Self::RetryUnread => "status of a retry unread",
             Self::Withdrawn => "consent withdrawn",
+            Self::Erased => "person erased",
             Self::Reported => "earlier record reported",
         }
     }
@@ -76,6 +83,7 @@ pub const fn allowed(persona: Persona, hit: Hit) -> &'static [State] {
     match (persona, hit) {
         (_, Hit::Reported) => &[QUARANTINED],
         (_, Hit::Withdrawn) => &[WITHDRAWN, CONSENT_REFUSED, CHALLENGE_GONE],
+        (_, Hit::Erased) => &[ERASING, ERASED],
         (Persona::WrongExternalId, _) => &[LINK_REFUSED],
         (Persona::OtherPerson, _) => &[UNVERIFIED],
         (Persona::Ordinary | Persona::NoData | Persona::SlowSource, Hit::None) => &[COMPLETED],
@@ -125,7 +133,7 @@ pub struct Facts {
     pub tried: bool,
     /// Its timeline in short: milliseconds since the acceptance, and the events.
     pub story: String,
-    /// Events that came after a withdrawal of consent or a report, and must not.
+    /// Events that came after a withdrawal of consent, an erasure or a report, and must not.
     pub late: Vec<String>,
     /// Calls to Metriport made for it.
     pub calls: i64,
@@ -147,7 +155,7 @@ pub enum Breach {
     Hung,
     /// Too many calls.
     Calls,
-    /// Something came after a withdrawal of consent or a report.
+    /// Something came after a withdrawal of consent, an erasure or a report, or an erasure left something.
     Late,
 }
 
@@ -160,7 +168,7 @@ impl Breach {
             Self::Lost => "lost",
             Self::Hung => "hung",
             Self::Calls => "too many upstream calls",
-            Self::Late => "late after a withdrawal or report",
+            Self::Late => "late after withdrawal, erasure, report",
         }
     }
 }

@@ -3,6 +3,8 @@
 //! Time is scaled by dividing durations, never by changing clocks. The seed decides the persons and the random numbers.
 //! The timing of the processes decides which occasion gets which number, so a seed does not repeat a pull exactly.
 
+mod deletions;
+mod erase;
 mod evidence;
 mod facts;
 mod inject;
@@ -15,6 +17,7 @@ mod points;
 mod pulled;
 mod report;
 mod rotation;
+mod values;
 mod withdraw;
 
 use std::collections::VecDeque;
@@ -23,21 +26,25 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use ias::report::say;
+use sandbox_machine::app::App;
 use sandbox_machine::browser::Browser;
 use sandbox_machine::functions::runner;
 use sandbox_machine::{Sandbox, SandboxOptions};
 use sandbox_metriport::{Persona, StandInOptions, Variants};
+use serde_json::Map;
 use tokio::time::Instant;
 
 use crate::cli::ChaosArgs;
+use crate::table::PersonItems;
 
+pub(crate) use erase::erase;
 pub(crate) use kills::kills;
 pub use rotation::RotationArgs;
 pub(crate) use rotation::rotation;
 pub(crate) use withdraw::withdraw;
 
 use inject::FaultInjector;
-use person::{Conduct, Person};
+use person::{Conduct, Person, first_values};
 use plan::{Dice, Rates};
 use pulled::Pull;
 use report::Report;
@@ -54,10 +61,11 @@ const DRAIN: Duration = Duration::from_secs(2 * 3600);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Maximum number of pulls of one person.
 const PULLS_MAX: u64 = 3;
-/// The latest time of a withdrawal after the beginning of a pull, before time is scaled. Most pulls take less long.
+/// The latest time of a withdrawal or an erasure after the beginning of a pull, before time is scaled. Most pulls take
+/// less long.
 const WITHDRAWAL_MAX: Duration = Duration::from_secs(90);
-/// How long a person rests after a withdrawal, before time is scaled: longer than Metriport's query still runs. While
-/// it runs, Metriport would skip sources of the next query.
+/// How long a person rests after a withdrawal or an erasure, before time is scaled: longer than Metriport's query still
+/// runs. While it runs, Metriport would skip sources of the next query.
 const REST: Duration = Duration::from_secs(300);
 /// On average, one in this many persons is refused at the link, and one is proofed as another person. The others can
 /// pull.
@@ -135,7 +143,8 @@ async fn whole(args: &ChaosArgs, sandbox: &Sandbox, injector: &Arc<FaultInjector
     let facts = facts::of(sandbox, &pulled, &usual, (&injector.calls(), &injections));
     let all: Vec<Pull> = reference.into_iter().chain(pulled).collect();
     let strays = facts::strays(sandbox, &all).await?;
-    Ok(Report::new(args, facts, strays, (&injections, sandbox)))
+    let erased = erase::check_erased(sandbox, &all).await?;
+    Ok(Report::new(args, facts, (strays, erased), (&injections, sandbox)))
 }
 
 /// A person of the pull, and the number of their pulls.
@@ -193,9 +202,14 @@ fn persona(dice: &Dice) -> Persona {
 }
 
 /// Only a person who pulls again withdraws or reports: the later pull shows that a new consent works, or that the
-/// quarantine holds.
+/// quarantine holds. An erased person comes back only to pull again.
 fn draw_conduct(args: &ChaosArgs, dice: &Dice, pulls: u32) -> Conduct {
-    let scale = args.scale.max(1);
+    let (latest, rest) = (WITHDRAWAL_MAX / args.scale.max(1), REST / args.scale.max(1));
+    let after = || Duration::from_millis(dice.below(u64::try_from(latest.as_millis()).unwrap_or(u64::MAX)));
+    if dice.hits(args.erasing) {
+        let rest = (pulls > 1).then_some(rest);
+        return Conduct::Erases { after: after(), rest };
+    }
     if pulls < 2 {
         return Conduct::Pulls;
     }
@@ -205,12 +219,7 @@ fn draw_conduct(args: &ChaosArgs, dice: &Dice, pulls: u32) -> Conduct {
             false => Conduct::Pulls,
         };
     }
-    let latest = WITHDRAWAL_MAX / scale;
-    let after = dice.below(u64::try_from(latest.as_millis()).unwrap_or(u64::MAX));
-    Conduct::Withdraws {
-        after: Duration::from_millis(after),
-        rest: REST / scale,
-    }
+    Conduct::Withdraws { after: after(), rest }
 }
 
 /// Lets all persons pull, `at_once` at a time.
@@ -222,7 +231,7 @@ async fn run_pulls(
 ) -> Result<Vec<Pull>, String> {
     let mut waiting = VecDeque::with_capacity(planned_persons.len());
     for planned in planned_persons {
-        waiting.push_back((create_person(args, sandbox, &planned)?, planned.pulls));
+        waiting.push_back((create_person(args, sandbox, &planned).await?, planned.pulls));
     }
     let waiting = Mutex::new(waiting);
     let workers = (0..args.at_once.max(1)).map(|_| run_worker(injector, &waiting));
@@ -246,14 +255,19 @@ fn next<T>(waiting: &Mutex<VecDeque<T>>) -> Option<T> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
 }
 
-fn create_person(args: &ChaosArgs, sandbox: &Sandbox, planned: &PlannedPerson) -> Result<Person, String> {
+async fn create_person(args: &ChaosArgs, sandbox: &Sandbox, planned: &PlannedPerson) -> Result<Person, String> {
+    let (subject, persona) = (planned.subject.as_str(), planned.persona);
+    let token = sandbox.token(subject, &Map::new()).map_err(|error| error.to_string())?;
     Ok(Person {
         subject: planned.subject.clone(),
         persona: planned.persona,
         conduct: planned.conduct,
         withdrawn_ms: OnceLock::new(),
         reported: OnceLock::new(),
-        app: sandbox.app(&planned.subject).map_err(|error| error.to_string())?,
+        receipt: OnceLock::new(),
+        values: first_values(subject, persona, &token),
+        items: PersonItems::of(sandbox, subject).await?,
+        app: App::new(sandbox.host().base_url(), &token).map_err(|error| error.to_string())?,
         browser: Browser::new().map_err(|error| error.to_string())?,
         bound: BOUND / args.scale.max(1),
         doubt: DOUBT / args.scale.max(1),
@@ -309,9 +323,11 @@ mod tests {
         );
         let is_reporting = |planned: &&PlannedPerson| planned.conduct == Conduct::Reports;
         let reporting = planned_persons.iter().filter(is_reporting).count();
+        let is_erasing = |planned: &PlannedPerson| matches!(planned.conduct, Conduct::Erases { .. });
+        assert!(planned_persons.iter().filter(|planned| is_erasing(planned)).count() > 5);
         let mut others = planned_persons
             .iter()
-            .filter(|planned| planned.conduct != Conduct::Pulls);
+            .filter(|planned| planned.conduct != Conduct::Pulls && !is_erasing(planned));
         assert!(reporting > 2 && others.clone().count() > reporting + 5);
         assert!(others.all(|planned| planned.pulls > 1));
     }

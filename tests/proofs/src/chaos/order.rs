@@ -27,6 +27,8 @@ pub(super) enum Occurrence {
     Called(Operation),
     /// A withdrawal of consent is answered.
     Withdrawn,
+    /// A request for an erasure is answered. It withdraws the consent, but ends open pulls only later.
+    EraseRequested,
 }
 
 impl Occurrence {
@@ -70,7 +72,8 @@ impl Order {
     pub(super) fn has_link(&self) -> bool {
         let order = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let noted = order.as_deref().unwrap_or_default().iter();
-        let mut before = noted.take_while(|(_, occurrence)| *occurrence != Occurrence::Withdrawn);
+        let ends = [Occurrence::Withdrawn, Occurrence::EraseRequested];
+        let mut before = noted.take_while(|(_, occurrence)| !ends.contains(occurrence));
         before.any(|noted| *noted == (LINKER, Occurrence::WriteDone))
     }
 }
@@ -93,15 +96,15 @@ impl Invocation {
             Operation::CreateIdentitySession | Operation::CreateChallenge | Operation::ReadNetworkQuery => self.read,
             // One intent covers the search for a patient and the write, between which the patient is claimed.
             Operation::FindPatient | Operation::CreatePatient | Operation::UpdatePatient => self.first_write,
-            // These calls concern no person.
-            Operation::WebhookStatus | Operation::RetryWebhooks => Some(true),
+            // These calls concern no person, or belong to an erasure itself.
+            Operation::WebhookStatus | Operation::RetryWebhooks | Operation::DeletePatient => Some(true),
             _ => self.write,
         }
     }
 }
 
 fn find_late(order: &[(&'static str, Occurrence)]) -> Vec<String> {
-    let (mut withdrawn, mut found) = (false, Vec::new());
+    let (mut withdrawn, mut erasing, mut found) = (false, false, Vec::new());
     let mut invocations: BTreeMap<&str, Invocation> = BTreeMap::new();
     for (function, occurrence) in order {
         let invocation = invocations.entry(function).or_default();
@@ -116,11 +119,13 @@ fn find_late(order: &[(&'static str, Occurrence)]) -> Vec<String> {
                     found.push("a record link".to_owned());
                 }
             }
+            Occurrence::Called(Operation::ReadNetworkQuery) if erasing => {}
             Occurrence::Called(operation) if withdrawn && invocation.decision(*operation) != Some(true) => {
                 found.push(format!("{function} called {}", operation.route()));
             }
             Occurrence::Called(_) => {}
             Occurrence::Withdrawn => withdrawn = true,
+            Occurrence::EraseRequested => (withdrawn, erasing) = (true, true),
         }
     }
     found
@@ -128,7 +133,7 @@ fn find_late(order: &[(&'static str, Occurrence)]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::Occurrence::{Called, Invoked, ReadSent, Withdrawn, WriteDone, WriteSent};
+    use super::Occurrence::{Called, EraseRequested, Invoked, ReadSent, Withdrawn, WriteDone, WriteSent};
     use super::*;
 
     const START: Occurrence = Called(Operation::StartNetworkQuery);
@@ -152,6 +157,9 @@ mod tests {
         assert_eq!(of(&[Invoked, WriteSent, WriteDone, Withdrawn, Invoked, START]), 1);
         assert_eq!(of(&[Invoked, ReadSent, Withdrawn, POLL]), 0);
         assert_eq!(of(&[Invoked, ReadSent, Withdrawn, ReadSent, POLL]), 1);
+        // An erasure ends open pulls only after its answer.
+        assert_eq!(of(&[Invoked, EraseRequested, ReadSent, POLL]), 0);
+        assert_eq!(of(&[Invoked, EraseRequested, WriteSent, WriteDone, START]), 1);
         let change = [Invoked, WriteSent, WriteDone, Withdrawn, WriteSent, WriteDone, CREATE];
         assert_eq!(of(&change), 0);
         assert_eq!(of(&[Withdrawn, Invoked, Called(Operation::WebhookStatus)]), 0);

@@ -15,10 +15,15 @@ use shared::clock;
 use shared::domain::Time;
 use tokio::time::Instant;
 
-use super::pulled::{Ended, Ending, Pull};
+use super::pulled::{Ended, Ending, Erased, Pull};
+use super::values::{OUR_IDS, REPLY, SHARED, Values, ids};
+use crate::table::PersonItems;
 
 /// The app's polling interval.
 const ASK_EVERY: Duration = Duration::from_millis(120);
+/// The number of bytes at the beginning of a record in which ids of resources are read.
+const RECORD_BYTES: usize = 2_048;
+const UUID_CHARS: usize = 36;
 /// The state of a record that has a link.
 const AVAILABLE: &str = "available";
 /// The refusal after a withdrawal of consent.
@@ -32,6 +37,9 @@ pub(super) enum Conduct {
     /// Withdraws their consent this long after the first pull has begun, and rests. The next pull begins with a new
     /// consent. Both times are real.
     Withdraws { after: Duration, rest: Duration },
+    /// Asks for their erasure this long after the first pull has begun. With a time to rest, they come back afterwards
+    /// as a new person. Both times are real.
+    Erases { after: Duration, rest: Option<Duration> },
     /// Reports the record of the first pull as another person's. The next pull must be refused.
     Reports,
 }
@@ -41,8 +49,14 @@ pub(super) struct Person {
     pub(super) subject: String,
     pub(super) persona: Persona,
     pub(super) conduct: Conduct,
-    /// When a withdrawal of the person's consent was answered, in milliseconds since the epoch.
+    /// When a withdrawal of the person's consent, or their request for an erasure, was answered, in milliseconds since
+    /// the epoch.
     pub(super) withdrawn_ms: OnceLock<i64>,
+    /// The receipt id of the person's erasure.
+    pub(super) receipt: OnceLock<String>,
+    /// The values that the erasure must delete.
+    pub(super) values: Values,
+    pub(super) items: PersonItems,
     /// Set once the person's records are quarantined.
     pub(super) reported: OnceLock<()>,
     pub(super) app: App,
@@ -65,6 +79,7 @@ impl Person {
     /// Pulls once, and verifies the identity first if necessary.
     pub(super) async fn pull(&self, first: bool) -> Pull {
         let (begun_ms, reported) = (clock::now().millis(), self.reported.get().is_some());
+        let returned = self.receipt.get().is_some();
         let ending = match self.whole(first).await {
             Ok(ending) => ending,
             Err(Stop::Hung(place)) => Ending::Hung(place),
@@ -73,10 +88,11 @@ impl Person {
         Pull {
             subject: self.subject.clone(),
             persona: self.persona,
-            first,
+            first: first || returned,
             begun_ms,
             ended_ms: clock::now().millis(),
             withdrawn_ms: self.withdrawn_ms.get().copied().filter(|_| first),
+            erased: self.erased().filter(|_| !returned),
             reported,
             ending,
         }
@@ -96,7 +112,19 @@ impl Person {
                 pause(rest).await;
                 ending
             }
-            Conduct::Pulls | Conduct::Withdraws { .. } | Conduct::Reports => self.pull_with_consent().await,
+            Conduct::Erases { after, rest } if first => {
+                let erasure = async {
+                    pause(after).await;
+                    self.erase().await
+                };
+                let (ending, receipt) = tokio::join!(self.pull_with_consent(), erasure);
+                self.until_erased(&receipt?).await?;
+                pause(rest.unwrap_or_default()).await;
+                ending
+            }
+            Conduct::Pulls | Conduct::Withdraws { .. } | Conduct::Erases { .. } | Conduct::Reports => {
+                self.pull_with_consent().await
+            }
         }
     }
 
@@ -108,6 +136,50 @@ impl Person {
         // A second withdrawal, which no person makes, would not move the time.
         self.withdrawn_ms.get_or_init(|| clock::now().millis());
         Ok(())
+    }
+
+    /// Asks for the erasure, and returns the receipt id. Everything that is stored at this moment must go.
+    pub(super) async fn erase(&self) -> Step<String> {
+        self.plant_items().await;
+        let key = clock::new_id().to_string();
+        let asked = self.insist("erasure", async || self.app.erase_me(&key).await).await?;
+        let receipt = expect(asked, 202)?.text("/receiptId");
+        self.withdrawn_ms.get_or_init(|| clock::now().millis());
+        self.values.plant(REPLY, &receipt);
+        Ok(self.receipt.get_or_init(|| receipt).clone())
+    }
+
+    /// Plants the ids in the person's items.
+    pub(super) async fn plant_items(&self) {
+        if let Ok(items) = self.items.read().await {
+            self.values.plant_items(&items, self.items.owner.as_str());
+        }
+    }
+
+    /// The erasure, if there was one. A person who returns has the same demographics and token again, and perhaps the
+    /// same patient, so only the ids of what was erased count.
+    pub(super) fn erased(&self) -> Option<Erased> {
+        let (receipt, mut values) = (self.receipt.get()?.clone(), self.values.lock().clone());
+        if let Conduct::Erases { rest: Some(_), .. } = self.conduct {
+            values.retain(|_, source| [REPLY, OUR_IDS].contains(source));
+        }
+        Some(Erased { receipt, values })
+    }
+
+    /// Waits until the erasure has ended, and returns its receipt.
+    pub(super) async fn until_erased(&self, receipt: &str) -> Step<Value> {
+        let begun = Instant::now();
+        while begun.elapsed() < self.bound {
+            let read = self
+                .insist("erasure", async || self.app.read_erasure(receipt).await)
+                .await?;
+            let read = expect(read, 200)?;
+            if read.text("/status") == "erased" {
+                return Ok(read.body.get("receipt").cloned().unwrap_or_default());
+            }
+            pause(ASK_EVERY).await;
+        }
+        Err(Stop::Hung("erasure"))
     }
 
     async fn pull_with_consent(&self) -> Step<Ending> {
@@ -146,13 +218,13 @@ impl Person {
         Ok(record.text("/status") != "quarantined" || !record.text("/link/url").is_empty())
     }
 
-    async fn consent(&self) -> Step<()> {
+    pub(super) async fn consent(&self) -> Step<()> {
         let given = self.insist("consent", async || self.app.give_consent().await).await?;
         expect(given, 200).map(drop)
     }
 
-    async fn link(&self) -> Step<()> {
-        let body = self.demographics();
+    pub(super) async fn link(&self) -> Step<()> {
+        let body = demographics(&self.subject, self.persona);
         let linked = self.insist("link", async || self.app.put_patient(&body).await).await?;
         expect(linked, 200).map(drop)
     }
@@ -232,6 +304,7 @@ impl Person {
             .await
             .unwrap_or_default();
         let session = back.session.as_deref();
+        self.values.plant(REPLY, session.unwrap_or_default());
         Ok(session.map(|session| QueryAsk::everything(&opened.text("/challengeId"), session)))
     }
 
@@ -282,29 +355,42 @@ impl Person {
         }
         let (mut bytes, mut digest) = (0, Sha256::new());
         while let Some(piece) = answer.chunk().await.ok()? {
+            if bytes == 0 {
+                self.plant_resource_ids(&piece);
+            }
             bytes += piece.len() as u64;
             digest.update(&piece);
         }
         Some((bytes, hex::encode(digest.finalize())))
     }
 
+    /// Plants the first UUIDs in a record, which are those of its resources.
+    fn plant_resource_ids(&self, piece: &[u8]) {
+        let begin = String::from_utf8_lossy(piece.get(..RECORD_BYTES).unwrap_or(piece));
+        let uuids = ids(&begin).filter(|id| id.len() == UUID_CHARS);
+        uuids.for_each(|id| self.values.plant("the record", id));
+    }
+
     async fn get(&self, path: &str, place: &'static str) -> Step<Reply> {
         let found = self.insist(place, async || self.app.get(path).await).await?;
+        self.values.plant_ids(REPLY, &found.body);
         expect(found, 200)
     }
 
     /// Repeats a request under one key until it gets a definite answer.
     async fn post(&self, path: &str, body: &Value, session: Option<&str>, place: &'static str) -> Step<Reply> {
         let key = clock::new_id().to_string();
-        self.insist(place, async || {
+        let replied = self.insist(place, async || {
             let mut request = self.app.request(Method::POST, path).json(body);
             request = request.header("idempotency-key", &key);
             if let Some(session) = session {
                 request = request.header("x-aal2-session", session);
             }
             reply(request).await
-        })
-        .await
+        });
+        let replied = replied.await?;
+        self.values.plant_ids(REPLY, &replied.body);
+        Ok(replied)
     }
 
     async fn insist(&self, place: &'static str, ask: impl AsyncFn() -> Result<Reply, NoReply>) -> Step<Reply> {
@@ -318,27 +404,37 @@ impl Person {
         }
         Err(Stop::Hung(place))
     }
+}
 
-    /// Demographics that differ for each person of a proof. Metriport would merge persons with equal ones into one
-    /// patient.
-    fn demographics(&self) -> Value {
-        let sum = self
-            .subject
-            .bytes()
-            .fold(7_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
-        let dob = format!(
-            "{}-{:02}-{:02}",
-            1920 + sum % 80,
-            1 + (sum / 80) % 12,
-            1 + (sum / 960) % 28
-        );
-        json!({
-            "firstName": self.persona.first_name(), "lastName": derive_last_name(&self.subject), "genderAtBirth": "F", "dob": dob,
-            "address": [{ "addressLine1": format!("{} Birch Ln", 1 + sum % 9999), "city": "Dayton", "state": "OH",
-                          "zip": "45402" }],
-            "contact": [{ "phone": format!("937{:07}", 2_000_000 + sum % 7_999_999) }],
-        })
+/// Demographics that differ for each person of a proof. Metriport would merge persons with equal ones into one patient.
+pub(super) fn demographics(subject: &str, persona: Persona) -> Value {
+    let add = |sum: u32, byte: u8| sum.wrapping_mul(31).wrapping_add(u32::from(byte));
+    let sum = subject.bytes().fold(7, add);
+    let dob = format!(
+        "{}-{:02}-{:02}",
+        1920 + sum % 80,
+        1 + (sum / 80) % 12,
+        1 + (sum / 960) % 28
+    );
+    json!({
+        "firstName": persona.first_name(), "lastName": derive_last_name(subject), "genderAtBirth": "F", "dob": dob,
+        "address": [{ "addressLine1": format!("{} Birch Ln", 1 + sum % 9999), "city": "Dayton", "state": "OH",
+                      "zip": "45402" }],
+        "contact": [{ "phone": format!("937{:07}", 2_000_000 + sum % 7_999_999) }],
+    })
+}
+
+/// Values of a person from the beginning: their subject, which is the external id, demographics and token.
+pub(super) fn first_values(subject: &str, persona: Persona, token: &str) -> Values {
+    let (values, who) = (Values::default(), demographics(subject, persona));
+    values.plant("the external id", subject);
+    values.plant_ids("the token", &json!(token));
+    values.plant("the last name", &derive_last_name(subject));
+    for pointer in ["/firstName", "/dob", "/address/0/addressLine1", "/contact/0/phone"] {
+        let value = who.pointer(pointer).and_then(Value::as_str);
+        values.plant(SHARED, value.unwrap_or_default());
     }
+    values
 }
 
 /// A last name made of the subject's bytes.

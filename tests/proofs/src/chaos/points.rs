@@ -9,13 +9,24 @@ use ias::report::say;
 use sandbox_machine::Sandbox;
 use sandbox_metriport::Persona;
 
-use super::inject::{Act, FaultInjector, Occasion, Point};
+use super::inject::{Act, FaultInjector, Hold, Occasion, Point};
 use super::judge::{Facts, tally};
 use super::person::{Conduct, Person};
 use super::plan::Rates;
 use super::pulled::Ending;
 use super::{PlannedPerson, create_person, drain, facts, next, options};
 use crate::cli::PointsArgs;
+
+/// The function that takes and withdraws consents, and requests for erasures.
+pub(super) const CONSENT_KEEPER: &str = "account";
+
+/// The number of times that each occasion occurred.
+pub(super) type Occasions = BTreeMap<Occasion, u64>;
+
+/// Whether the point is before or after a call that a pull makes after the consent.
+pub(super) fn is_call_of_pull(point: &Point) -> bool {
+    point.moment.is_call() && point.function != CONSENT_KEEPER
+}
 
 /// The result of one point.
 pub(super) struct PointOutcome {
@@ -37,15 +48,16 @@ pub(super) struct PointSandbox<'a> {
     pub(super) injector: Arc<FaultInjector>,
 }
 
-/// Visits every point of a pull that `uses` accepts, in a pull of its own. A function has at most `processes_max`
-/// processes.
+/// Visits every point that `uses` accepts, in a pull of its own. A function has at most `processes_max` processes. The
+/// points are those of `reference`, which returns the occasions before it.
 pub(super) async fn visit_all(
     args: &PointsArgs,
-    processes_max: usize,
+    (processes_max, reference): (usize, impl AsyncFnOnce(&PointSandbox<'_>) -> Result<Occasions, String>),
     uses: impl Fn(&Point) -> bool,
     visit: impl AsyncFn(&PointSandbox<'_>, Point, &str) -> Result<PointOutcome, String>,
 ) -> Result<Vec<PointOutcome>, String> {
-    let points = count_points(args, processes_max).await?.into_iter().filter(uses);
+    let points = count_points(args, processes_max, reference).await?;
+    let points = points.into_iter().filter(uses);
     let every = usize::try_from(args.every.max(1)).unwrap_or(1);
     let waiting: Mutex<VecDeque<Point>> = Mutex::new(points.step_by(every).collect());
     let work = async |number: u32| {
@@ -62,20 +74,35 @@ pub(super) async fn visit_all(
     Ok(outcomes.into_iter().flatten().collect())
 }
 
-/// Every point of a pull without faults.
-async fn count_points(args: &PointsArgs, processes_max: usize) -> Result<Vec<Point>, String> {
+async fn count_points(
+    args: &PointsArgs,
+    processes_max: usize,
+    reference: impl AsyncFnOnce(&PointSandbox<'_>) -> Result<Occasions, String>,
+) -> Result<Vec<Point>, String> {
     let place = PointSandbox::start(args, processes_max).await?;
-    let before = place.injector.occasions();
-    let pulled = place.person("reference")?.pull(true).await;
+    let before = reference(&place).await?;
     let after = place.injector.occasions();
     place.end().await?;
-    match pulled.id() {
-        Some(_) => Ok(enumerate(&before, &after)),
-        None => Err("the pull without faults did not end".to_owned()),
-    }
+    Ok(enumerate(&before, &after))
 }
 
-fn enumerate(before: &BTreeMap<Occasion, u64>, after: &BTreeMap<Occasion, u64>) -> Vec<Point> {
+/// A pull without faults. Returns the occasions before it.
+pub(super) async fn pull_whole(place: &PointSandbox<'_>) -> Result<Occasions, String> {
+    let before = place.injector.occasions();
+    let pulled = place.person("reference").await?.pull(true).await;
+    pulled.id().ok_or("the pull without faults did not end")?;
+    Ok(before)
+}
+
+/// The queues with dead letters.
+pub(super) fn find_dead_letters(sandbox: &Sandbox) -> Vec<String> {
+    let depths = sandbox.aws().queues().depths();
+    let dead = depths.iter().filter(|(name, _)| name.ends_with("DeadLetters"));
+    let dead = dead.filter(|(_, depth)| depth.visible + depth.in_flight > 0);
+    dead.map(|(name, _)| format!("a dead letter in {name}")).collect()
+}
+
+fn enumerate(before: &Occasions, after: &Occasions) -> Vec<Point> {
     let occasions = after.iter().flat_map(|(occasion, count)| {
         let earlier = before.get(occasion).copied().unwrap_or_default();
         (0..count.saturating_sub(earlier)).map(move |skips| (*occasion, skips))
@@ -105,14 +132,43 @@ impl<'a> PointSandbox<'a> {
         self.sandbox.shutdown().await.map_err(|error| error.to_string())
     }
 
-    pub(super) fn person(&self, subject: &str) -> Result<Person, String> {
+    pub(super) async fn person(&self, subject: &str) -> Result<Person, String> {
         let planned = PlannedPerson {
             subject: subject.to_owned(),
             persona: Persona::Ordinary,
             conduct: Conduct::Pulls,
             pulls: 1,
         };
-        create_person(&self.args.chaos_args(), &self.sandbox, &planned)
+        create_person(&self.args.chaos_args(), &self.sandbox, &planned).await
+    }
+
+    /// Lets a person pull. At the point, a call waits while the person withdraws.
+    pub(super) async fn interrupt(
+        &self,
+        person: &Person,
+        point: Point,
+        withdrawal: impl Future<Output = ()>,
+    ) -> Result<PointOutcome, String> {
+        let hold = Arc::new(Hold::default());
+        let interruption = async {
+            hold.until_held().await;
+            withdrawal.await;
+            hold.release();
+            std::future::pending().await
+        };
+        let mut outcome = tokio::select! {
+            outcome = self.pull(person, point, Act::Hold(Arc::clone(&hold))) => outcome?,
+            never = interruption => never,
+        };
+        let (late, order) = (&mut outcome.facts.late, self.injector.order());
+        late.extend(order.find_late());
+        if outcome.reached && person.withdrawn_ms.get().is_none() {
+            late.push("no answer to the withdrawal".to_owned());
+        }
+        if outcome.has_link && !order.has_link() {
+            late.push("a record link without an entry".to_owned());
+        }
+        Ok(outcome)
     }
 
     /// Lets a person pull while an act is planned for a point, and then lets all work end.
@@ -126,6 +182,7 @@ impl<'a> PointSandbox<'a> {
         drain(&self.args.chaos_args(), &self.sandbox).await?;
         // A withdrawal may also begin during the pull and end after it.
         pulled.withdrawn_ms = person.withdrawn_ms.get().copied();
+        pulled.erased = person.erased();
         let injections = self.injector.injections();
         let has_link = matches!(&pulled.ending, Ending::Ended(ended) if ended.linked_ms.is_some());
         let pulls = [pulled];
@@ -134,7 +191,11 @@ impl<'a> PointSandbox<'a> {
             point,
             reached,
             facts: facts.pop().ok_or("the pull has no facts")?,
-            strays: facts::strays_of(&self.sandbox, &pulls).await?,
+            strays: match person.receipt.get() {
+                // The app may not have seen the end of an erased pull.
+                Some(_) => 0,
+                None => facts::strays_of(&self.sandbox, &pulls).await?,
+            },
             has_link,
         })
     }

@@ -3,16 +3,20 @@
 use sandbox_metriport::Persona;
 use serde_json::Value;
 
+use super::values::Planted;
+
 /// One pull from its first request to its end. The times are real, in milliseconds since the epoch.
 pub(super) struct Pull {
     pub(super) subject: String,
     pub(super) persona: Persona,
-    /// Whether it is the person's first pull, which includes the proofing.
+    /// Whether it is the person's first pull, or the first one after an erasure, which includes the proofing.
     pub(super) first: bool,
     pub(super) begun_ms: i64,
     pub(super) ended_ms: i64,
-    /// When a withdrawal of consent during this pull was answered.
+    /// When a withdrawal of consent, or the request for an erasure, was answered during this pull.
     pub(super) withdrawn_ms: Option<i64>,
+    /// The erasure that was requested during this pull.
+    pub(super) erased: Option<Erased>,
     /// Whether the person's records were quarantined before.
     pub(super) reported: bool,
     pub(super) ending: Ending,
@@ -26,6 +30,14 @@ impl Pull {
             Ending::Refused(_) | Ending::Unverified | Ending::Hung(_) => None,
         }
     }
+}
+
+/// An erasure as the app saw it.
+pub(super) struct Erased {
+    /// The receipt id.
+    pub(super) receipt: String,
+    /// The values that no store may hold afterwards.
+    pub(super) values: Planted,
 }
 
 /// The ending of a pull, as the app saw it.

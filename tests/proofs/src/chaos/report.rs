@@ -18,6 +18,8 @@ pub(super) struct Report {
     injected: BTreeMap<Kind, usize>,
     facts: Vec<Facts>,
     strays: Strays,
+    /// Erased persons, and what breaks the promises to them.
+    erased: (String, Vec<String>),
     dead_letters: BTreeMap<String, usize>,
     too_many_requests: u64,
 }
@@ -26,7 +28,7 @@ impl Report {
     pub(super) fn new(
         args: &ChaosArgs,
         facts: Vec<Facts>,
-        strays: Strays,
+        (strays, erased): (Strays, (String, Vec<String>)),
         (injections, sandbox): (&[Injection], &Sandbox),
     ) -> Self {
         let depths = sandbox.aws().queues().depths();
@@ -39,6 +41,7 @@ impl Report {
             injected: evidence::counts(injections),
             facts,
             strays,
+            erased,
             dead_letters: dead.filter(|(_, count)| *count > 0).collect(),
             too_many_requests: sandbox.stand_in().stats().limited(),
         }
@@ -50,7 +53,13 @@ impl Report {
         let of_pulls = self.facts.iter().map(|facts| facts.breaches().len()).sum::<usize>();
         let dead_letters = self.dead_letters.values().sum::<usize>();
         let busy = usize::try_from(self.too_many_requests).unwrap_or(usize::MAX);
-        of_pulls + self.strays.pulls + self.strays.queries + dead_letters + busy + self.absent().len()
+        of_pulls
+            + self.erased.1.len()
+            + self.strays.pulls
+            + self.strays.queries
+            + dead_letters
+            + busy
+            + self.absent().len()
     }
 
     /// Kinds of faults that never occurred, if the pull was long enough for all of them.
@@ -162,7 +171,10 @@ impl Report {
             ),
         ];
         let withdrawn = self.facts.iter().filter(|facts| facts.hits.contains(&Hit::Withdrawn));
-        lines.push(format!("  pulls with a withdrawal of consent    {}", withdrawn.count()));
+        lines.push(format!("  pulls with a withdrawal or an erasure {}", withdrawn.count()));
+        let (erased, breaches) = &self.erased;
+        lines.push(format!("  erased persons                        {erased}"));
+        lines.extend(breaches.iter().map(|breach| format!("  BROKEN: {breach}")));
         let broken = tally(self.facts.iter().flat_map(Facts::breaches));
         for breach in [
             Breach::State,

@@ -65,6 +65,7 @@ impl RotationArgs {
             calm: true,
             withdrawing: 0.0,
             reporting: 0.0,
+            erasing: 0.0,
             logs: self.logs,
             bin_dir: self.bin_dir.clone(),
             ..ChaosArgs::default()
@@ -122,7 +123,10 @@ async fn whole(
     let all: Vec<Pull> = reference.into_iter().chain(pulled).collect();
     let strays = facts::strays(sandbox, &all).await?;
     let verdict = Verdict::new(sandbox.stand_in(), changes, left);
-    Ok((Report::new(chaos_args, of_pulls, strays, (&[], sandbox)), verdict))
+    Ok((
+        Report::new(chaos_args, of_pulls, (strays, Default::default()), (&[], sandbox)),
+        verdict,
+    ))
 }
 
 /// Makes the requested pulls, and then more, a few at a time, until the keys are changed.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod burst;
+mod erase;
 mod noisy;
 mod rotation;
 mod trial;

@@ -85,8 +85,9 @@ mod tests {
 
     use super::*;
 
-    /// The routes of the template, from the lines of its events. Three routes are left out: the webhooks' route takes
-    /// no token, and a withdrawal of consent or a reported record would make the functions refuse most other requests.
+    /// The routes of the template, from the lines of its events. Five routes are left out: those of the webhooks and of
+    /// a receipt take no token, and a withdrawal of consent, a reported record or an erasure would make the functions
+    /// refuse most other requests.
     fn routes_of_the_template() -> BTreeSet<String> {
         let lines: Vec<&str> = TEMPLATE.lines().map(str::trim).collect();
         let event = |pair: &[&str]| {
@@ -98,6 +99,8 @@ mod tests {
             "POST /v1/webhooks/metriport",
             "DELETE /v1/me/consent",
             "POST /v1/records/{id}/not-me",
+            "DELETE /v1/me",
+            "GET /v1/erasures/{receipt}",
         ];
         routes.filter(|route| !left_out.contains(&route.as_str())).collect()
     }

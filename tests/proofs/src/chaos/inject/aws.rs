@@ -28,6 +28,9 @@ impl sandbox_aws::Interceptor for AtAws {
         if !self.0.pass(Moment::BeforeCall, function, None).await {
             return sandbox_aws::Verdict::Drop;
         }
+        if let Some(deletions) = self.0.deletions(function) {
+            deletions.note(&call.operation, true).await;
+        }
         // Noted when the call goes on, which may be after a withdrawal.
         if let Some(sent) = Occurrence::of_sent(&call.operation) {
             self.0.order.note(function, sent);
@@ -53,6 +56,9 @@ impl sandbox_aws::Interceptor for AtAws {
         };
         if let Some(done) = Occurrence::of_done(&call.operation, status) {
             self.0.order.note(function, done);
+        }
+        if let Some(deletions) = self.0.deletions(function) {
+            deletions.note(&call.operation, false).await;
         }
         if !self.0.pass(Moment::AfterCall, function, None).await {
             return sandbox_aws::Ending::Drop;
