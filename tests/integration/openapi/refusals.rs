@@ -105,7 +105,9 @@ fn operation_documents_the_refusals_of_its_parts() {
         must(ours, &["internal"]);
         must(!ours, &["signature_invalid"]);
         must(true, &["unavailable"]);
-        let ends_with_the_person = codes.contains("consent_required") || operation.name() == "PUT /v1/me/consent";
+        const NEED_NO_CONSENT: [&str; 2] = ["PUT /v1/me/consent", "POST /v1/records/{id}/not-me"];
+        let ends_with_the_person =
+            codes.contains("consent_required") || NEED_NO_CONSENT.contains(&operation.name().as_str());
         must(ends_with_the_person, &["erasure_in_progress"]);
         must(
             body && ours,
