@@ -20,7 +20,7 @@ const MAPS: [&str; 2] = ["counts", "deleted.items"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stored_items_and_messages_keep_their_shapes() {
-    let app = TestApp::with(|options| options.time_scale = 20).await;
+    let app = TestApp::with(|options| options.time_scale = 5).await;
     app.slow_queues(1).await;
     let watch = app.watch_queues();
     let nora = app.person("nora", "Jane").await;

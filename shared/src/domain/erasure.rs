@@ -439,12 +439,14 @@ impl Erasure {
         .with_next_version(now, timing)
     }
 
-    /// The finished erasure. It names neither the person nor anything of theirs.
+    /// The finished erasure. It names neither the person nor anything of theirs; the receipt has the patient's outcome.
     #[must_use]
     pub fn finish(&self, receipt: SignedReceipt) -> Self {
         Self {
             owner: None,
             stage: ErasureStage::Finished,
+            wait_until: None,
+            patient: PatientErasure::NotLinked,
             folder: None,
             loose_keys: Vec::new(),
             planned: Vec::new(),

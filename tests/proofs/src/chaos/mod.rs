@@ -202,7 +202,7 @@ fn persona(dice: &Dice) -> Persona {
 }
 
 /// Only a person who pulls again withdraws or reports: the later pull shows that a new consent works, or that the
-/// quarantine holds. An erased person comes back only to pull again.
+/// quarantine holds. An erased person returns only to pull again.
 fn draw_conduct(args: &ChaosArgs, dice: &Dice, pulls: u32) -> Conduct {
     let (latest, rest) = (WITHDRAWAL_MAX / args.scale.max(1), REST / args.scale.max(1));
     let after = || Duration::from_millis(dice.below(u64::try_from(latest.as_millis()).unwrap_or(u64::MAX)));

@@ -1,7 +1,7 @@
-//! Rule 14: erased. A finished erasure has deleted everything that the person had before it, and nothing of it comes
-//! back. While the person is being erased, no request of theirs inserts an item, and no call to Metriport begins for
-//! them but the deletion of their patient. This patient is deleted if and only if one of our functions created it. Every
-//! erasure finishes.
+//! Rule 14: erased. A finished erasure has deleted everything that the person had before it, and nothing restores it.
+//! While the person is being erased, no request of theirs inserts an item, and no call to Metriport begins for them but
+//! the deletion of their patient. This patient is deleted if and only if one of our functions created it. Every erasure
+//! finishes.
 
 mod upstream;
 
@@ -138,7 +138,7 @@ fn judge_put(world: &World, task: &Task, write: &Write, item: &Item) -> Option<V
         broken(14, format!("{key} {what}: {job}"))
     };
     if of.deleted.contains(&write.key) || of.gone.contains(&write.key) {
-        return breaks("was erased and comes back");
+        return breaks("was erased and is stored again");
     }
     if of.ended.is_some() && task.since <= of.ended {
         return breaks("is written by work that began before the end of the erasure");
@@ -276,7 +276,7 @@ pub(crate) fn judge_object(world: &World, object: &Object) -> Option<Violation> 
         .flatten()
 }
 
-/// At the end of a history, no erasure is under way.
+/// At the end of a history, no erasure is unfinished.
 pub(super) fn at_rest(world: &World) -> Option<Violation> {
     if let Some(job) = world.store.erasures().find(|job| job.stage != ErasureStage::Finished) {
         let (of, stage) = (job.owner.as_ref().map_or(u8::MAX, person), job.stage);

@@ -44,7 +44,7 @@ fn webhook_and_receipt_are_the_only_routes_without_an_authorizer() {
         .filter(|route| route.authorizer.is_none())
         .map(|route| route.path.as_str())
         .collect();
-    assert_eq!(open, ["/v1/webhooks/metriport", "/v1/erasures/{receipt}"]);
+    assert_eq!(open, ["/v1/erasures/{receipt}", "/v1/webhooks/metriport"]);
 }
 
 #[test]

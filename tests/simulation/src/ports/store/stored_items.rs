@@ -1,5 +1,6 @@
-//! Items to erase, as the steps see them. [`StoredItem`] has no constructor outside `shared::store`, so the real adapter
-//! reads one item of each kind, once, from a server that answers only that. The steps look only at the item's kind.
+//! Items to erase, as the steps see them. [`StoredItem`] has no constructor outside `shared::store`, so the real
+//! adapter reads one item of each kind, once, from a server that answers only that. The steps look only at the item's
+//! kind.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
