@@ -38,7 +38,7 @@ const ERASED: &str = "erased";
 const WAITS: &str = "waits";
 const SUPERSEDED: &str = "another worker continues";
 
-/// Works on an erasure until it finishes or waits, or until [`STEP_MAX`] before `end`. Returns the outcome for the log.
+/// Works on an erasure until it finishes or waits, or until `STEP_MAX` before `end`. Returns the outcome for the log.
 ///
 /// # Errors
 /// Fails if the table, the bucket or the key fails. SQS redelivers the message, and the next worker goes on from the

@@ -111,7 +111,7 @@ pub enum ErasureStage {
 
 /// The deletion of the person's Metriport patient.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
+#[serde(tag = "state", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum PatientErasure {
     /// No patient was linked.
     #[default]
