@@ -90,7 +90,7 @@ pub fn view_request(receipt: ReceiptId) -> ErasureRequestView {
 /// Reads an erasure by its receipt id, which is the only credential.
 ///
 /// # Errors
-/// `not_found` if there is none. Also fails if the table cannot be read.
+/// `not_found` if no erasure has this receipt id. Also fails if the table cannot be read.
 pub async fn show(io: &impl ReadErasure, receipt: &str) -> Result<ErasureView, Error> {
     let erasure = io.erasure(ErasureId::of_text(receipt)).await?;
     let erasure = erasure.ok_or_else(|| Problem::new(Code::NotFound))?;

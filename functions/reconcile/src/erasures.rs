@@ -12,7 +12,7 @@ use shared::store::ReadUnfinishedErasures;
 /// Maximum number of erasures that one tick continues; the next tick finds the rest.
 const SENT_MAX: usize = 100;
 
-/// Sends a message for each erasure that is due. Writes the number of late erasures, unless there is none.
+/// Sends a message for each erasure that is due. Writes the number of late erasures, unless it is zero.
 ///
 /// # Errors
 /// Fails if the due index cannot be read or a message cannot be sent; the next tick finds the same erasures.

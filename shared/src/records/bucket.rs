@@ -78,7 +78,7 @@ port! {
     pub trait EraseObjects via HasBucket {
         /// Some objects and unfinished uploads whose keys begin with `prefix`; none if nothing is left.
         async fn entries_to_erase(&self, prefix: &str) -> Result<Vec<BucketEntry>, RecordsError>;
-        /// Deletes an object, or aborts an upload. Succeeds if there is none.
+        /// Deletes an object, or aborts an upload. Succeeds if it does not exist.
         async fn erase_entry(&self, entry: &BucketEntry) -> Result<(), RecordsError>;
     }
 }

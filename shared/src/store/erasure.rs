@@ -77,7 +77,7 @@ port! {
 port! {
     /// Reads erasures.
     pub trait ReadErasure via HasStore {
-        /// The erasure, if there is one.
+        /// The erasure; `None` if it is not stored.
         async fn erasure(&self, id: ErasureId) -> Result<Option<Erasure>>;
     }
 }
