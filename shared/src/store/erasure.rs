@@ -32,6 +32,16 @@ pub struct StoredItem {
 }
 
 impl StoredItem {
+    /// The item with these keys. `outside` if the row is outside the person's partition.
+    #[must_use]
+    pub fn new(partition: impl Into<String>, sort: impl Into<String>, outside: bool) -> Self {
+        let (pk, sk) = (partition.into(), sort.into());
+        Self {
+            key: Key { pk, sk },
+            outside,
+        }
+    }
+
     /// Its kind, as the receipt counts it.
     #[must_use]
     pub fn kind(&self) -> &'static str {

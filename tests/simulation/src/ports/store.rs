@@ -6,7 +6,6 @@ mod links;
 mod person;
 mod pulls;
 mod quarantine;
-mod stored_items;
 
 use shared::domain::budget::PersonShares;
 use shared::domain::challenge::ChallengeSlot;

@@ -11,7 +11,6 @@ use shared::store::{
 
 use super::Stored;
 use super::consent::put_root;
-use super::stored_items::stored_item;
 use crate::io::{Io, Op, Reply};
 use crate::store::{ERASED_MAX, Effect, Item, Key, Place, Require, Write};
 
@@ -33,6 +32,30 @@ fn delete(owner: &OwnerId, key: Key) -> Write {
         require,
         effect: Effect::Delete,
     }
+}
+
+/// The item as the steps see it. They look only at its kind, so its ids do not matter.
+fn stored_item(key: &Key) -> StoredItem {
+    let (partition, sort) = match key {
+        Key::Patient(_) => ("OWNER#o", "PATIENT"),
+        Key::Identity(_) => ("OWNER#o", "IDENTITY"),
+        Key::Challenge(_) => ("OWNER#o", "CHALLENGE"),
+        Key::Pull(..) => ("OWNER#o", "RUN#p"),
+        Key::Entry(..) => ("OWNER#o", "EVENT#p"),
+        Key::Record(..) => ("OWNER#o", "RECORD#r"),
+        Key::OpenRecords(_) => ("OWNER#o", "OPEN_RECORDS"),
+        Key::PatientOwner(_) => ("PATIENT#p", "OWNER"),
+        Key::OpenPull(_) => ("PATIENT#p", "OPEN_RUN"),
+        Key::OpenConsolidated(_) => ("PATIENT#p", "OPEN_CONSOLIDATED"),
+        Key::Session(_) => ("SESSION#s", "OWNER"),
+        Key::Mark(_) => ("MARK#m", "OWNER"),
+        Key::Request(_) => ("REQUEST#r", "RUN"),
+        Key::Used(_) => ("AAL2#a", "USED"),
+        Key::Root(_) | Key::Shares(_) | Key::Log(_) | Key::Seen(_) | Key::Replays | Key::Erasure(_) => {
+            unreachable!("no erasure deletes {key:?}")
+        }
+    };
+    StoredItem::new(partition, sort, key.owner().is_none())
 }
 
 impl RequestErasure for Io {
