@@ -268,16 +268,8 @@ impl Table {
 
 impl ReadUnfinishedErasures for Table {
     async fn unfinished_erasures(&self) -> Result<Vec<UnfinishedErasure>> {
-        let call = self.client.query().table_name(&self.name).index_name("due");
-        let call = call
-            .key_condition_expression("dueShard = :shard")
-            .expression_attribute_values(":shard", text(keys::DUE_ERASURES));
-        let items = call.into_paginator().items().send().try_collect().await;
-        items
-            .map_err(|error| refused(&error))?
-            .into_iter()
-            .map(read_due)
-            .collect()
+        let items = self.list_due(keys::DUE_ERASURES).await?;
+        items.into_iter().map(read_due).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::pulls::PullWrite;
-use super::table::{Item, refused, text};
+use super::table::Item;
 use super::{Condition, Result, StoreError, Table, keys};
 use crate::domain::log::{Access, Actor, LogEntry};
 use crate::domain::person_root::PersonRoot;
@@ -67,16 +67,8 @@ port! {
 
 impl ReadQuarantines for Table {
     async fn quarantined_persons(&self) -> Result<Vec<OwnerId>> {
-        let call = self.client.query().table_name(&self.name).index_name("due");
-        let call = call
-            .key_condition_expression("dueShard = :shard")
-            .expression_attribute_values(":shard", text(keys::DUE_QUARANTINES));
-        let items = call.into_paginator().items().send().try_collect().await;
-        items
-            .map_err(|error| refused(&error))?
-            .iter()
-            .map(read_person)
-            .collect()
+        let items = self.list_due(keys::DUE_QUARANTINES).await?;
+        items.iter().map(read_person).collect()
     }
 
     async fn all_pulls(&self, owner: &OwnerId) -> Result<Vec<Pull>> {

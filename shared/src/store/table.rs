@@ -90,6 +90,17 @@ impl Table {
         items.into_iter().map(|item| from_item(item, what)).collect()
     }
 
+    /// Reads all rows of a partition of the due index, the earliest due time first. The index is read eventually
+    /// consistent, so a row of the last seconds can be missing.
+    pub(super) async fn list_due(&self, shard: &str) -> Result<Vec<Item>> {
+        let call = self.client.query().table_name(&self.name).index_name("due");
+        let call = call
+            .key_condition_expression("dueShard = :shard")
+            .expression_attribute_values(":shard", text(shard));
+        let items = call.into_paginator().items().send();
+        items.try_collect().await.map_err(|e| refused(&e))
+    }
+
     /// Asks for the items of a partition whose sort key begins with `prefix`, strongly consistent.
     fn query(&self, partition: String, prefix: &str) -> QueryFluentBuilder {
         let call = self.client.query().table_name(&self.name).consistent_read(true);
