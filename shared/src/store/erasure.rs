@@ -298,7 +298,7 @@ impl Transaction<'_> {
         let due = job.due_at.map(|_| ("dueShard", text(keys::DUE_ERASURES)));
         // An unfinished erasure must not expire, because the person would stay marked.
         let expires = match job.stage {
-            ErasureStage::Finished => Some(("ttl", self.table.log_expiry(job.requested_at)?)),
+            ErasureStage::Finished => Some(("ttl", self.table.log_ttl(job.requested_at)?)),
             _ => None,
         };
         let more: HashMap<&'static str, AttributeValue> = due.into_iter().chain(expires).collect();

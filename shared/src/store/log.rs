@@ -100,18 +100,15 @@ impl LogWriter {
         }
     }
 
-    fn ttl(&self, entry: &LogEntry) -> AttributeValue {
-        self.expiry(entry.at)
-    }
-
-    fn expiry(&self, at: Time) -> AttributeValue {
+    /// When an entry of this time expires, as a time to live.
+    fn ttl(&self, at: Time) -> AttributeValue {
         number(at.seconds_ceil() + self.retention_days * 86_400)
     }
 
     fn item(&self, owner: &OwnerId, entry: &LogEntry) -> Result<Item> {
         let key = keys::log(owner, entry);
         let mut item = to_item(key, &self.row(owner, entry), "entry of the access log")?;
-        item.insert("ttl".to_owned(), self.ttl(entry));
+        item.insert("ttl".to_owned(), self.ttl(entry.at));
         Ok(item)
     }
 }
@@ -142,8 +139,8 @@ impl Table {
     }
 
     /// When an entry of this time expires, as a time to live.
-    pub(super) fn log_expiry(&self, at: Time) -> Result<AttributeValue> {
-        Ok(self.log()?.expiry(at))
+    pub(super) fn log_ttl(&self, at: Time) -> Result<AttributeValue> {
+        Ok(self.log()?.ttl(at))
     }
 
     /// Writes an entry under a new key. If another entry has the key, writes nothing and returns the actor of that
@@ -176,7 +173,7 @@ impl Transaction<'_> {
     /// Adds an entry of the access log. Fails if another entry has its key.
     pub(super) fn put_log(self, owner: &OwnerId, entry: &LogEntry) -> Result<Self> {
         let log = self.table.log()?;
-        let (key, row, ttl) = (keys::log(owner, entry), log.row(owner, entry), log.ttl(entry));
+        let (key, row, ttl) = (keys::log(owner, entry), log.row(owner, entry), log.ttl(entry.at));
         self.put(Condition::EntryNew, &Replaces::Nothing, key, &row, [("ttl", ttl)])
     }
 }
