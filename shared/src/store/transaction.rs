@@ -5,7 +5,7 @@
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::builders::ConditionCheckBuilder;
+use aws_sdk_dynamodb::types::builders::{ConditionCheckBuilder, DeleteBuilder};
 use aws_sdk_dynamodb::types::{CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use serde::Serialize;
 
@@ -149,18 +149,12 @@ impl Transaction<'_> {
     }
 
     /// Deletes a lock, if `holder` still holds it. After its deadline, a lock may have a new holder.
-    pub(super) fn release(mut self, key: Key, holder: &str) -> Result<Self> {
-        let delete = Delete::builder()
-            .table_name(&self.table.name)
-            .key("pk", text(key.pk))
-            .key("sk", text(key.sk))
+    pub(super) fn release(self, key: Key, holder: &str) -> Result<Self> {
+        let delete = self
+            .delete_item(key)
             .condition_expression("holder = :holder")
-            .expression_attribute_values(":holder", text(holder))
-            .build()
-            .map_err(|_incomplete| StoreError::Refused("incomplete delete".to_owned()))?;
-        self.writes
-            .push((Condition::LockOurs, TransactWriteItem::builder().delete(delete).build()));
-        Ok(self)
+            .expression_attribute_values(":holder", text(holder));
+        self.add_delete(Condition::LockOurs, delete)
     }
 
     /// Requires that an item has this version, without writing it. Version 0 means that it does not exist.
@@ -240,27 +234,18 @@ impl Transaction<'_> {
     }
 
     /// Deletes the owner row of a patient, if the person owns the patient and does not only claim it.
-    pub(super) fn delete_owner(mut self, key: Key, owner: &OwnerId) -> Result<Self> {
-        let delete = Delete::builder()
-            .table_name(&self.table.name)
-            .key("pk", text(key.pk))
-            .key("sk", text(key.sk))
+    pub(super) fn delete_owner(self, key: Key, owner: &OwnerId) -> Result<Self> {
+        let delete = self
+            .delete_item(key)
             .condition_expression("#owner = :owner AND attribute_not_exists(deadline)")
             .expression_attribute_names("#owner", "owner")
-            .expression_attribute_values(":owner", text(owner.as_str()))
-            .build()
-            .map_err(|_incomplete| StoreError::Refused("incomplete delete".to_owned()))?;
-        let write = TransactWriteItem::builder().delete(delete).build();
-        self.writes.push((Condition::PatientOurs, write));
-        Ok(self)
+            .expression_attribute_values(":owner", text(owner.as_str()));
+        self.add_delete(Condition::PatientOurs, delete)
     }
 
     /// Deletes an item, if it still exists. If it is a row outside the person's partition, it must be the person's.
-    pub(super) fn delete_stored(mut self, key: Key, of: Option<&OwnerId>) -> Result<Self> {
-        let delete = Delete::builder()
-            .table_name(&self.table.name)
-            .key("pk", text(key.pk))
-            .key("sk", text(key.sk));
+    pub(super) fn delete_stored(self, key: Key, of: Option<&OwnerId>) -> Result<Self> {
+        let delete = self.delete_item(key);
         let delete = match of {
             None => delete.condition_expression("attribute_exists(pk)"),
             Some(owner) => delete
@@ -268,22 +253,27 @@ impl Transaction<'_> {
                 .expression_attribute_names("#owner", "owner")
                 .expression_attribute_values(":owner", text(owner.as_str())),
         };
-        let delete = delete
-            .build()
-            .map_err(|_incomplete| StoreError::Refused("incomplete delete".to_owned()))?;
-        let write = TransactWriteItem::builder().delete(delete).build();
-        self.writes.push((Condition::StillStored, write));
-        Ok(self)
+        self.add_delete(Condition::StillStored, delete)
     }
 
     /// Deletes an item, if it still has this version.
-    pub(super) fn delete(mut self, condition: Condition, key: Key, version: u64) -> Result<Self> {
-        let delete = Delete::builder()
+    pub(super) fn delete(self, condition: Condition, key: Key, version: u64) -> Result<Self> {
+        let delete = self
+            .delete_item(key)
+            .condition_expression("version = :version")
+            .expression_attribute_values(":version", number(version));
+        self.add_delete(condition, delete)
+    }
+
+    fn delete_item(&self, key: Key) -> DeleteBuilder {
+        Delete::builder()
             .table_name(&self.table.name)
             .key("pk", text(key.pk))
             .key("sk", text(key.sk))
-            .condition_expression("version = :version")
-            .expression_attribute_values(":version", number(version))
+    }
+
+    fn add_delete(mut self, condition: Condition, delete: DeleteBuilder) -> Result<Self> {
+        let delete = delete
             .build()
             .map_err(|_incomplete| StoreError::Refused("incomplete delete".to_owned()))?;
         self.writes
