@@ -86,13 +86,8 @@ async fn end_work(
         let Some(withdrawal) = consent::withdraw(&open, now, io.timing()) else {
             let slot = io.patient(owner).await?;
             // The request that began the change may still link a patient.
-            if let Some(until) = slot
-                .intent
-                .as_ref()
-                .map(|intent| intent.until)
-                .filter(|until| now < *until)
-            {
-                return write(io, job.wait_for_change(until, now, io.timing())).await;
+            if let Some(change) = slot.intent.as_ref().filter(|change| now < change.until) {
+                return write(io, job.wait_for_change(change.until, now, io.timing())).await;
             }
             let left = SweepInput {
                 loose_keys: loose_keys(&open.records, slot.folder.map(Bucket::prefix).as_deref()),
@@ -176,12 +171,11 @@ async fn sweep(
         return Ok(job);
     }
     let ItemsToErase { items, more } = io.items_to_erase(owner, job.owned_patient()).await?;
-    let mut counted = job.count(items.iter().map(StoredItem::kind), io.now(), timing);
-    if !more {
-        // The end of the sweep and the counts are one write, so they have one version.
-        counted = counted.end_sweep(io.now(), timing);
-        counted.version = job.version + 1;
-    }
+    let kinds = items.iter().map(StoredItem::kind);
+    let counted = match more {
+        true => job.count(kinds, io.now(), timing),
+        false => job.end_sweep(kinds, io.now(), timing),
+    };
     match io.erase_items(owner, &items, &counted).await {
         Ok(()) => Ok(counted),
         // An item ended by itself, for example a lock. The next step lists the items again.

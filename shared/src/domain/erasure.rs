@@ -361,31 +361,22 @@ impl Erasure {
     /// The erasure after Metriport has refused the deletion or could not be asked.
     #[must_use]
     pub fn retry_patient(&self, now: Time, timing: Timing) -> Self {
-        let attempts = match &self.patient {
-            PatientErasure::Due { attempts, .. } => *attempts,
-            _ => 0,
-        };
-        let retry_at = now.plus(timing.erasure_retry(attempts));
-        self.with_patient_retry(retry_at, attempts.saturating_add(1))
-            .with_next_version(now, timing)
+        let mut next = self.clone();
+        if let PatientErasure::Due { attempts, retry_at, .. } = &mut next.patient {
+            *retry_at = now.plus(timing.erasure_retry(*attempts));
+            *attempts = attempts.saturating_add(1);
+        }
+        next.with_next_version(now, timing)
     }
 
     /// The erasure whose deletion of the patient waits for the rate budget.
     #[must_use]
     pub fn postpone_patient(&self, until: Time, now: Time, timing: Timing) -> Self {
-        let attempts = match &self.patient {
-            PatientErasure::Due { attempts, .. } => *attempts,
-            _ => 0,
-        };
-        self.with_patient_retry(until, attempts).with_next_version(now, timing)
-    }
-
-    fn with_patient_retry(&self, at: Time, tried: u32) -> Self {
         let mut next = self.clone();
-        if let PatientErasure::Due { attempts, retry_at, .. } = &mut next.patient {
-            (*attempts, *retry_at) = (tried, at);
+        if let PatientErasure::Due { retry_at, .. } = &mut next.patient {
+            *retry_at = until;
         }
-        next
+        next.with_next_version(now, timing)
     }
 
     /// The erasure that has counted these entries of the bucket and will now delete them. The entries planned before
@@ -404,17 +395,12 @@ impl Erasure {
     /// The erasure that has deleted items of these kinds, and before them all planned entries.
     #[must_use]
     pub fn count<'k>(&self, kinds: impl IntoIterator<Item = &'k str>, now: Time, timing: Timing) -> Self {
-        let mut next = self.clone();
-        for kind in kinds {
-            *next.deleted.items.entry(kind.to_owned()).or_default() += 1;
-        }
-        next.planned = Vec::new();
-        next.with_next_version(now, timing)
+        self.with_counted(kinds).with_next_version(now, timing)
     }
 
-    /// The stage after a sweep that has deleted everything that it found.
+    /// The stage after a sweep. The items of these kinds were the last that it found.
     #[must_use]
-    pub fn end_sweep(&self, now: Time, timing: Timing) -> Self {
+    pub fn end_sweep<'k>(&self, kinds: impl IntoIterator<Item = &'k str>, now: Time, timing: Timing) -> Self {
         let stage = match (self.stage, &self.patient) {
             (ErasureStage::First, _) => ErasureStage::Between,
             (ErasureStage::Second, PatientErasure::Due { .. }) => ErasureStage::Upstream,
@@ -423,10 +409,18 @@ impl Erasure {
         };
         Self {
             stage,
-            planned: Vec::new(),
-            ..self.clone()
+            ..self.with_counted(kinds)
         }
         .with_next_version(now, timing)
+    }
+
+    fn with_counted<'k>(&self, kinds: impl IntoIterator<Item = &'k str>) -> Self {
+        let mut next = self.clone();
+        for kind in kinds {
+            *next.deleted.items.entry(kind.to_owned()).or_default() += 1;
+        }
+        next.planned = Vec::new();
+        next
     }
 
     /// The second sweep, or the one after Metriport's answer.

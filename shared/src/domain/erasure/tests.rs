@@ -68,13 +68,13 @@ fn erasure_sweeps_twice_around_the_longest_transfer() {
     assert_eq!(job.next_step(NOW), ErasureStep::EndWork);
     let job = sweeping(&PatientSlot::default());
     assert_eq!(job.next_step(NOW), ErasureStep::Sweep);
-    let job = job.end_sweep(NOW, timing());
+    let job = job.end_sweep([], NOW, timing());
     assert_eq!(job.next_step(after(1)), ErasureStep::Wait(after(16)));
     assert_eq!(job.due_at, Some(after(16)), "reconcile continues it");
     assert_eq!(job.next_step(after(16)), ErasureStep::SweepAgain);
     let job = job.sweep_again(after(16), timing());
     assert_eq!(job.next_step(after(16)), ErasureStep::Sweep);
-    let job = job.end_sweep(after(16), timing());
+    let job = job.end_sweep([], after(16), timing());
     assert_eq!(job.next_step(after(16)), ErasureStep::Sign);
     let quiet = requested().begin_sweep(&PatientSlot::default(), SweepInput::default(), NOW, timing());
     assert_eq!(
@@ -108,7 +108,7 @@ fn sweeps_do_not_wait_for_metriport_but_the_receipt_does() {
     let mut job = sweeping(&linked(true)).retry_patient(NOW, timing());
     assert_eq!(job.next_step(NOW), ErasureStep::Sweep);
     assert_eq!(job.owned_patient(), Some(&patient()), "nobody else may own it");
-    job = job.end_sweep(NOW, timing());
+    job = job.end_sweep([], NOW, timing());
     assert_eq!(job.next_step(NOW), ErasureStep::Wait(after(16)));
     assert_eq!(job.next_step(after(1)), ErasureStep::DeletePatient(patient()));
     let mut now = after(1);
@@ -116,7 +116,7 @@ fn sweeps_do_not_wait_for_metriport_but_the_receipt_does() {
     now = after(16);
     job = job.postpone_patient(after(17), now, timing());
     assert_eq!(job.next_step(now), ErasureStep::SweepAgain);
-    job = job.sweep_again(now, timing()).end_sweep(now, timing());
+    job = job.sweep_again(now, timing()).end_sweep([], now, timing());
     let mut gaps = Vec::new();
     for _ in 0..9 {
         let ErasureStep::Wait(until) = job.next_step(now) else {
@@ -135,7 +135,7 @@ fn sweeps_do_not_wait_for_metriport_but_the_receipt_does() {
         (job.next_step(now), job.owned_patient()),
         (ErasureStep::SweepAgain, None)
     );
-    job = job.sweep_again(now, timing()).end_sweep(now, timing());
+    job = job.sweep_again(now, timing()).end_sweep([], now, timing());
     assert_eq!(job.next_step(now), ErasureStep::Sign);
 }
 
@@ -274,7 +274,7 @@ proptest! {
                     Some(_) => job.retry_patient(now, timing()),
                     None => job.apply_patient_answer(true, now, timing()),
                 },
-                ErasureStep::Sweep => job.end_sweep(now, timing()),
+                ErasureStep::Sweep => job.end_sweep([], now, timing()),
                 ErasureStep::SweepAgain => job.sweep_again(now, timing()),
                 ErasureStep::Wait(until) => {
                     prop_assert_eq!(job.due_at, Some(until));
