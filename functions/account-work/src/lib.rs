@@ -59,13 +59,8 @@ shared::holds!(Deps {
     HasBudget: budget: RateBudget,
     HasSealKey: key: SealKey,
     HasClock: clock: SystemClock,
+    HasStackName: stack: String,
 });
-
-impl StackName for Deps {
-    fn stack_name(&self) -> &str {
-        &self.stack
-    }
-}
 
 impl LogRetention for Deps {
     fn access_log_days(&self) -> u16 {

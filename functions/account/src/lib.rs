@@ -57,17 +57,12 @@ shared::holds!(Deps {
     HasAccountWork: work: AccountWorkQueue,
     HasClock: clock: SystemClock,
     HasConsentRule: consent_rule: ConsentRule,
+    HasStackName: stack: String,
 });
 
 impl Retention for Deps {
     fn record_retention_days(&self) -> u32 {
         self.record_retention_days
-    }
-}
-
-impl StackName for Deps {
-    fn stack_name(&self) -> &str {
-        &self.stack
     }
 }
 

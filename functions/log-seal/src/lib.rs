@@ -37,13 +37,8 @@ shared::holds!(Deps {
     HasSeals: seals: SealBucket,
     HasSealKey: key: SealKey,
     HasClock: clock: SystemClock,
+    HasStackName: stack: String,
 });
-
-impl StackName for Deps {
-    fn stack_name(&self) -> &str {
-        &self.stack
-    }
-}
 
 impl Deps {
     /// The adapters as `Ports`, so that a step can use nothing else.

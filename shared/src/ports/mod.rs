@@ -77,6 +77,8 @@ has! {
     HasClock,
     /// Holds the rule by which the deployment asks for consent.
     HasConsentRule,
+    /// Holds the stack's name.
+    HasStackName,
 }
 
 /// Names the fields of a function's `Deps` that are adapters: `shared::holds!(Deps { HasStore: table: Table });`.
@@ -159,10 +161,16 @@ impl<T: HasConsentRule<Adapter = ConsentRule>> ConsentTerms for T {
     }
 }
 
-/// Names the stack, as seals and exports of the access log do.
+/// Names the stack, as seals, exports of the access log and receipts do.
 pub trait StackName {
     /// `STACK_NAME`.
     fn stack_name(&self) -> &str;
+}
+
+impl<T: HasStackName<Adapter = String>> StackName for T {
+    fn stack_name(&self) -> &str {
+        self.adapter()
+    }
 }
 
 /// Names how long a record is shown without consent to `keep`.
