@@ -29,9 +29,7 @@ pub async fn give(
     let mut tries = 1;
     loop {
         let (root, now) = (io.root(owner).await?, io.now());
-        if root.erasure.is_some() {
-            return Err(refuse_erasing().into());
-        }
+        refuse_erasing(&root)?;
         let Some(next) = root.give(given.clone(), now) else {
             return Ok(of_root(&root, io.consent_rule()));
         };

@@ -37,9 +37,7 @@ pub async fn report(
     loop {
         let (record, root) = try_join!(io.record(owner, id), io.root(owner))?;
         let record = record.ok_or_else(|| Problem::new(Code::NotFound))?;
-        if root.erasure.is_some() {
-            return Err(refuse_erasing().into());
-        }
+        refuse_erasing(&root)?;
         let cause = QuarantineCause {
             record: id,
             origin: read_origin(io, owner, &record).await?,

@@ -34,7 +34,7 @@ pub fn refuse_withdrawn(error: Error, rule: &ConsentRule) -> Error {
 
 fn refuse(gap: ConsentGap, rule: &ConsentRule) -> Problem {
     let detail = match gap {
-        ConsentGap::Erasing => return refuse_erasing(),
+        ConsentGap::Erasing => return erasing(),
         ConsentGap::Missing => "the person has not given their consent",
         ConsentGap::Withdrawn => "the person has withdrawn their consent",
         ConsentGap::OtherNotice => "the person consented to another notice than the one in force",
@@ -46,9 +46,18 @@ fn refuse(gap: ConsentGap, rule: &ConsentRule) -> Problem {
     }
 }
 
-/// The refusal while everything that is stored about the person is being erased.
-#[must_use]
-pub fn refuse_erasing() -> Problem {
+/// The condition for a consent and for a report, which need no consent: the person is not being erased.
+///
+/// # Errors
+/// When an erasure is unfinished.
+pub fn refuse_erasing(root: &PersonRoot) -> Result<(), Error> {
+    match root.erasure {
+        Some(_) => Err(erasing().into()),
+        None => Ok(()),
+    }
+}
+
+fn erasing() -> Problem {
     Problem::new(Code::ErasureInProgress).retry_after(ERASING_RETRY_SECS)
 }
 
