@@ -182,58 +182,42 @@ uuid_id!(/// One pull of a person's record: one network query and the work that 
 uuid_id!(/// One consolidated record, asked for or fetched.
     RecordId, "record id");
 
-/// The random folder of a person's records in the bucket. Its name stands in the links to records, so it is random.
-/// `Debug` hides it, because all links to a person's records have the same folder.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct RecordFolder(#[serde(with = "uuid::serde::simple")] Uuid);
+macro_rules! secret_id {
+    ($(#[$doc:meta])* $name:ident, $hidden:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(#[serde(with = "uuid::serde::simple")] Uuid);
 
-impl RecordFolder {
-    /// Wraps a random UUID (version 4) that was made outside the domain.
-    #[must_use]
-    pub const fn new(random: Uuid) -> Self {
-        Self(random)
-    }
+        impl $name {
+            /// Wraps a random UUID (version 4) that was made outside the domain.
+            #[must_use]
+            pub const fn new(random: Uuid) -> Self {
+                Self(random)
+            }
+        }
+
+        /// 32 lowercase hex digits.
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.simple().fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str($hidden)
+            }
+        }
+    };
 }
 
-/// 32 lowercase hex digits.
-impl fmt::Display for RecordFolder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.simple().fmt(f)
-    }
-}
-
-impl fmt::Debug for RecordFolder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[record folder]")
-    }
-}
-
-/// The id of an erasure's receipt. It is the credential for the receipt, so it is random, and `Debug` hides it.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ReceiptId(#[serde(with = "uuid::serde::simple")] Uuid);
-
-impl ReceiptId {
-    /// Wraps a random UUID (version 4) that was made outside the domain.
-    #[must_use]
-    pub const fn new(random: Uuid) -> Self {
-        Self(random)
-    }
-}
-
-/// 32 lowercase hex digits.
-impl fmt::Display for ReceiptId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.simple().fmt(f)
-    }
-}
-
-impl fmt::Debug for ReceiptId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[receipt id]")
-    }
-}
+secret_id!(/// The random folder of a person's records in the bucket. Its name stands in the links to records, so it is
+    /// random. `Debug` hides it, because all links to a person's records have the same folder.
+    RecordFolder, "[record folder]");
+secret_id!(/// The id of an erasure's receipt. It is the credential for the receipt, so it is random, and `Debug`
+    /// hides it.
+    ReceiptId, "[receipt id]");
 
 #[cfg(test)]
 mod tests {
