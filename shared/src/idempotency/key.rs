@@ -56,8 +56,7 @@ impl IdempotencyKey {
     /// # Errors
     /// Fails like [`KeyedHash::keyed_hash`].
     pub fn hash<H: KeyedHash>(&self, secret: &H, scope: &str) -> Result<KeyHash, H::Error> {
-        let parts = [scope.as_bytes(), self.0.as_bytes()];
-        secret.keyed_hash("idempotency-key", &parts).map(KeyHash)
+        self.secret(secret, "idempotency-key", scope).map(KeyHash)
     }
 
     /// A hash that differs from the name of the key's entry by its `label`, so that a reader of the entries cannot
