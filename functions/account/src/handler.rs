@@ -22,12 +22,15 @@ pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Inf
 
 async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error> {
     let now = deps.now();
-    if let "GET /v1/erasures/{receipt}" = route(request).as_str() {
-        return show_receipt(deps, request).await;
+    let route = route(request);
+    // The receipt id is the only credential, because the person's token no longer leads anywhere.
+    if route == "GET /v1/erasures/{receipt}" {
+        let receipt = path_parameter(request, "receipt").unwrap_or_default();
+        return Ok(json(200, &erase::show(deps.io(), &receipt).await?));
     }
     let caller = Caller::of(request, &deps.owner_key, &deps.assurance, now)?;
     let (owner, actor) = (&caller.owner, &caller.actor);
-    match route(request).as_str() {
+    match route.as_str() {
         "GET /v1/me/consent" => Ok(json(200, &view::show(deps.io(), owner).await?)),
         "PUT /v1/me/consent" => {
             let given = body(request, GivenConsent::read)?;
@@ -57,12 +60,6 @@ async fn read_log(deps: &Deps, caller: &Caller, request: &Request, now: Time) ->
     let read = export(deps.io(), &caller.owner, &caller.actor, ask, now).await?;
     let reply = settings.reply(form, read.page, read.next.as_ref(), position.as_ref())?;
     Ok(limited(reply, Some(&read.allowance)))
-}
-
-/// The state of an erasure. Its receipt id is the only credential, because the person's token no longer leads anywhere.
-async fn show_receipt(deps: &Deps, request: &Request) -> Result<Response<Body>, Error> {
-    let receipt = path_parameter(request, "receipt").unwrap_or_default();
-    Ok(json(200, &erase::show(deps.io(), &receipt).await?))
 }
 
 async fn erase(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Result<Response<Body>, Error> {
