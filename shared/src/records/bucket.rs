@@ -107,8 +107,8 @@ impl Bucket {
     /// transfer replaces only that record's object. The key stands in links, so it names no person.
     #[must_use]
     pub fn key(folder: Option<RecordFolder>, record: RecordId, form: Conversion) -> String {
-        let folder = folder.map(|folder| format!("{folder}/")).unwrap_or_default();
-        format!("records/{folder}{record}.{}", form.as_str())
+        let prefix = folder.map_or_else(|| "records/".to_owned(), Self::prefix);
+        format!("{prefix}{record}.{}", form.as_str())
     }
 
     /// The beginning of all keys in a folder.
