@@ -6,7 +6,7 @@ use shared::clock;
 use shared::domain::log::Access;
 use shared::store::{Condition, ReadPatient, ReadRoot, StoreError, WriteHold};
 
-use super::quarantine::PersonArgs;
+use super::operator::PersonArgs;
 use crate::report::say_line;
 
 /// Options of `account hold`.
@@ -31,7 +31,7 @@ pub(super) async fn hold(args: &HoldArgs) -> Result<(), String> {
         HoldCommand::Begin(of) => (of, true),
         HoldCommand::End(of) => (of, false),
     };
-    let (operator, owner) = (of.open("hold").await?, of.owner());
+    let (operator, owner) = (of.open("hold").await?, &of.owner);
     let (root, now) = (operator.table.root(owner).await.map_err(explain)?, clock::now());
     let slot = operator.table.patient(owner).await.map_err(explain)?;
     if root.version == 0 && slot.version == 0 {

@@ -7,15 +7,13 @@ mod purge;
 
 use clap::{Args, Subcommand};
 use shared::clock;
-use shared::config::Env;
-use shared::domain::log::{Access, Actor};
+use shared::domain::OwnerId;
+use shared::domain::log::Access;
 use shared::domain::person_root::PersonRoot;
 use shared::domain::quarantine::{Quarantine, QuarantineState, ReleaseReason};
-use shared::domain::{OwnerId, Timing};
-use shared::store::{Condition, EndQuarantine, NoteAccess, NoteCommand, ReadQuarantines, ReadRoot, StoreError, Table};
+use shared::store::{Condition, EndQuarantine, NoteAccess, NoteCommand, ReadQuarantines, ReadRoot, StoreError};
 
-use super::operator::LogArgs;
-use super::{operator, table};
+use super::operator::{OperatorTable, PersonArgs, StackArgs};
 use crate::report::{say, say_line};
 
 use purge::PurgeArgs;
@@ -44,29 +42,6 @@ pub enum QuarantineCommand {
     Purge(PurgeArgs),
 }
 
-/// The stack and its table.
-#[derive(Debug, Clone, Args)]
-pub struct StackArgs {
-    /// Name of the stack.
-    #[arg(long, env = "STACK_NAME", default_value = "ias", value_name = "NAME")]
-    stack: String,
-    /// Name of the stack's table, if the stack's name does not identify it.
-    #[arg(long, value_name = "NAME")]
-    table: Option<String>,
-    #[command(flatten)]
-    log: LogArgs,
-}
-
-/// A person, by the id that `list` prints.
-#[derive(Debug, Clone, Args)]
-pub struct PersonArgs {
-    /// The person's owner id.
-    #[arg(long, value_name = "OWNER", value_parser = parse_owner)]
-    owner: OwnerId,
-    #[command(flatten)]
-    at: StackArgs,
-}
-
 /// Options of `account quarantine release`.
 #[derive(Debug, Clone, Args)]
 pub struct ReleaseArgs {
@@ -80,47 +55,9 @@ pub struct ReleaseArgs {
     version: u64,
 }
 
-fn parse_owner(text: &str) -> Result<OwnerId, String> {
-    OwnerId::parse(text).map_err(|error| error.to_string())
-}
-
 fn release_reason(text: &str) -> Result<ReleaseReason, String> {
     let codes: Vec<&str> = ReleaseReason::ALL.iter().map(|reason| reason.as_str()).collect();
     ReleaseReason::parse(text).ok_or_else(|| format!("expected one of {}", codes.join(", ")))
-}
-
-/// The table of the command, and its operator.
-pub(super) struct OperatorTable {
-    env: Env,
-    pub(super) table: Table,
-    pub(super) actor: Actor,
-    timing: Timing,
-}
-
-impl PersonArgs {
-    pub(super) const fn owner(&self) -> &OwnerId {
-        &self.owner
-    }
-
-    pub(super) async fn open(&self, command: &str) -> Result<OperatorTable, String> {
-        self.at.open(command).await
-    }
-}
-
-impl StackArgs {
-    /// The table, whose entries of the access log name the command.
-    async fn open(&self, command: &str) -> Result<OperatorTable, String> {
-        let env = Env::of_process();
-        let table = table::find(&env, &self.stack, self.table.as_deref()).await?;
-        Ok(OperatorTable {
-            table: self.log.table(table, command)?,
-            actor: Actor::Operator {
-                arn: operator::arn(&env).await?,
-            },
-            timing: self.log.timing(),
-            env,
-        })
-    }
 }
 
 impl OperatorTable {

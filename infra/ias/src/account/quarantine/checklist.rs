@@ -8,7 +8,8 @@ use shared::domain::record::Record;
 use shared::domain::{OwnerId, UpstreamRequestId};
 use shared::store::{ListPulls, ReadPatient, ReadQuarantines};
 
-use super::{PersonArgs, QUARANTINE, explain, render_line};
+use super::{QUARANTINE, explain, render_line};
+use crate::account::operator::PersonArgs;
 use crate::report::{say, say_line};
 
 /// Maximum number of pulls that are read.

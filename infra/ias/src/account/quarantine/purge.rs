@@ -14,8 +14,9 @@ use shared::domain::{OwnerId, RecordFolder, RecordId};
 use shared::records::{Bucket, DeleteObject};
 use shared::store::{EndQuarantine, PullWrite, ReadPatient, ReadQuarantines};
 
-use super::{OperatorTable, PersonArgs, QUARANTINE, check_version, explain, render_line};
+use super::{QUARANTINE, check_version, explain, render_line};
 use crate::account::bucket;
+use crate::account::operator::{OperatorTable, PersonArgs};
 use crate::report::{say, say_line};
 
 /// Options of `account quarantine purge`.
