@@ -5,7 +5,7 @@ mod races;
 
 use std::collections::BTreeMap;
 
-use sandbox_machine::app::{Reply, reply};
+use sandbox_machine::app::Reply;
 use sandbox_metriport::{Failure, Operation};
 use serde_json::{Value, json};
 use shared::clock;
@@ -47,10 +47,7 @@ pub(crate) async fn ask(person: &Person) -> Reply {
 
 /// Reads an erasure without a token.
 pub(crate) async fn read(person: &Person, receipt: &str) -> Reply {
-    let request = person
-        .app
-        .anonymous("GET".parse().unwrap(), &format!("/v1/erasures/{receipt}"));
-    reply(request).await.expect("an answer")
+    person.app.read_erasure(receipt).await.expect("an answer")
 }
 
 /// Waits until the erasure is finished, while `reconcile` runs; returns its receipt.
@@ -64,6 +61,13 @@ pub(crate) async fn until_erased(app: &TestApp, person: &Person, receipt: &str) 
     .await;
     assert_eq!(read.body["next"], json!({ "action": "none" }));
     read.body["receipt"].clone()
+}
+
+/// Erases the person; returns what the receipt states.
+async fn erase_whole(app: &TestApp, person: &Person) -> ReceiptStatement {
+    let receipt = erase(person).await;
+    let signed = until_erased(app, person, &receipt).await;
+    statement(app, &signed).await
 }
 
 async fn statement(app: &TestApp, receipt: &Value) -> ReceiptStatement {
@@ -235,9 +239,8 @@ async fn patient_that_was_not_created_here_stays_at_metriport() {
     let app = hurried().await;
     let nora = with_foreign_patient(&app, "nora").await;
     assert_eq!(nora.link().await.status, 200);
-    let receipt = erase(&nora).await;
-    let signed = until_erased(&app, &nora, &receipt).await;
-    assert_eq!(statement(&app, &signed).await.patient, PatientOutcome::NotCreatedHere);
+    let stated = erase_whole(&app, &nora).await;
+    assert_eq!(stated.patient, PatientOutcome::NotCreatedHere);
     assert_eq!(app.upstream(Operation::DeletePatient), 0);
     app.patient_of("nora").await;
     app.end().await;
@@ -255,9 +258,8 @@ async fn patient_whose_creation_had_no_answer_is_deleted() {
         (nora.link().await.status == 200).then_some(())
     })
     .await;
-    let receipt = erase(&nora).await;
-    let signed = until_erased(&app, &nora, &receipt).await;
-    assert_eq!(statement(&app, &signed).await.patient, PatientOutcome::Deleted);
+    let stated = erase_whole(&app, &nora).await;
+    assert_eq!(stated.patient, PatientOutcome::Deleted);
     app.end().await;
 }
 
@@ -269,9 +271,8 @@ async fn creation_without_an_answer_is_uncertain() {
         .fail_next(Operation::CreatePatient, Failure::ResetAfterEffect);
     let nora = app.person("nora", "Jane").await;
     assert_eq!(nora.link().await.status, 504);
-    let receipt = erase(&nora).await;
-    let signed = until_erased(&app, &nora, &receipt).await;
-    assert_eq!(statement(&app, &signed).await.patient, PatientOutcome::Uncertain);
+    let stated = erase_whole(&app, &nora).await;
+    assert_eq!(stated.patient, PatientOutcome::Uncertain);
     app.end().await;
 }
 
@@ -300,9 +301,8 @@ async fn patient_that_is_gone_already_is_absent() {
     assert_eq!(nora.link().await.status, 200);
     app.stand_in()
         .fail_next(Operation::DeletePatient, answer(404, r#"{"title":"NotFoundError"}"#));
-    let receipt = erase(&nora).await;
-    let signed = until_erased(&app, &nora, &receipt).await;
-    assert_eq!(statement(&app, &signed).await.patient, PatientOutcome::Absent);
+    let stated = erase_whole(&app, &nora).await;
+    assert_eq!(stated.patient, PatientOutcome::Absent);
     app.end().await;
 }
 
@@ -310,9 +310,7 @@ async fn patient_that_is_gone_already_is_absent() {
 async fn person_without_anything_and_a_quarantined_one_are_erased() {
     let app = hurried().await;
     let nobody = app.newcomer("nobody", "Jane");
-    let receipt = erase(&nobody).await;
-    let signed = until_erased(&app, &nobody, &receipt).await;
-    let stated = statement(&app, &signed).await;
+    let stated = erase_whole(&app, &nobody).await;
     assert_eq!(stated.patient, PatientOutcome::NotLinked);
     assert!(stated.deleted.items.is_empty(), "{:?}", stated.deleted);
 
@@ -320,8 +318,7 @@ async fn person_without_anything_and_a_quarantined_one_are_erased() {
     deliver_stranger(&app);
     let different = nora.ask_record(&json!({ "conversionType": "json" })).await;
     assert_eq!(nora.until_record(&different).await.text("/status"), "quarantined");
-    let receipt = erase(&nora).await;
-    until_erased(&app, &nora, &receipt).await;
+    erase_whole(&app, &nora).await;
     assert_eq!(app.objects().await, Vec::<String>::new());
     app.end().await;
 }

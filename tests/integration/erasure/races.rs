@@ -5,10 +5,17 @@ use sandbox_metriport::{HeldDelivery, Operation, Replay};
 use shared::domain::PatientId;
 use shared::metriport::{DeletePatient as _, PatientDeletion};
 
-use super::{assert_gone, erase, owner_of, until_erased};
+use super::{assert_gone, erase, erase_whole, owner_of, until_erased};
 use crate::consent::withdrawal::hold::Hold;
-use crate::harness::{TestApp, refused, until};
+use crate::harness::{Person, TestApp, refused, until};
 use crate::records::transfers::hurried;
+
+/// Erases the person while a call is held, and lets the call go on when the erasure is finished.
+async fn erase_meanwhile(hold: &Hold, app: &TestApp, person: &Person) {
+    hold.until_held().await;
+    erase_whole(app, person).await;
+    hold.release();
+}
 
 /// A first link has no item whose version could have changed: only the grant stops it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -16,12 +23,7 @@ async fn link_that_began_before_the_erasure_inserts_nothing() {
     let (hold, app) = Hold::start_hurried().await;
     let nora = app.person("nora", "Jane").await;
     hold.call_of("identity-session", "TransactWriteItems");
-    let (linked, ()) = tokio::join!(nora.link(), async {
-        hold.until_held().await;
-        let receipt = erase(&nora).await;
-        until_erased(&app, &nora, &receipt).await;
-        hold.release();
-    });
+    let (linked, ()) = tokio::join!(nora.link(), erase_meanwhile(&hold, &app, &nora));
     refused(&linked, 403, "consent_required", "give_consent");
     let items = app.scan().await;
     assert!(items.iter().all(|item| item["sk"] != "PATIENT"), "{items:?}");
@@ -72,8 +74,7 @@ async fn hundreds_of_rows_are_deleted() {
             .await
             .expect("a row");
     }
-    let receipt = erase(&nora).await;
-    until_erased(&app, &nora, &receipt).await;
+    erase_whole(&app, &nora).await;
     assert_gone(&app, &owner).await;
     app.end().await;
 }
@@ -85,12 +86,7 @@ async fn challenge_that_began_before_the_erasure_inserts_nothing() {
     nora.verify_identity().await;
     hold.call_of("aal2-challenge", "TransactWriteItems");
     let url = sandbox_machine::sandbox::AAL2_RETURN;
-    let (opened, ()) = tokio::join!(nora.app.open_challenge(url), async {
-        hold.until_held().await;
-        let receipt = erase(&nora).await;
-        until_erased(&app, &nora, &receipt).await;
-        hold.release();
-    });
+    let (opened, ()) = tokio::join!(nora.app.open_challenge(url), erase_meanwhile(&hold, &app, &nora));
     refused(&opened.expect("an answer"), 403, "consent_required", "give_consent");
     let items = app.scan().await;
     assert!(items.iter().all(|item| item["sk"] != "CHALLENGE"), "{items:?}");
