@@ -15,8 +15,8 @@ use crate::table::{PersonItems, read_key};
 pub(super) const ERASER: &str = "account-work";
 /// Items of a person's partition that stay.
 const STAYING: [&str; 2] = ["PERSON", "SHARES"];
-/// Calls with which a sweep begins. Earlier calls end open work, and what they delete is not counted.
-const SWEEPS: [&str; 2] = ["ListMultipartUploads", "HeadObject"];
+/// The call with which a sweep begins. Earlier calls end open work, and what they delete is not counted.
+const SWEEP: &str = "ListMultipartUploads";
 /// Calls that delete.
 const DELETES: [&str; 3] = ["TransactWriteItems", "DeleteObject", "AbortMultipartUpload"];
 const OBJECT: &str = "object";
@@ -52,7 +52,7 @@ impl Deletions {
 
     /// Notes that a call of the eraser begins, or that it has had its effect.
     pub(super) async fn note(&self, operation: &str, begins: bool) {
-        let sweeps = SWEEPS.contains(&operation);
+        let sweeps = operation == SWEEP;
         if !sweeps && !DELETES.contains(&operation) {
             return;
         }
