@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use shared::domain::Time;
 use shared::edge::each;
-use shared::message::{AccountWork, parse};
+use shared::message::{AccountSubject, AccountWork, parse};
 
 use crate::{Deps, erase};
 
@@ -14,7 +14,9 @@ use crate::{Deps, erase};
 pub async fn handle(deps: &Deps, event: SqsEvent, end: Time) -> Result<SqsBatchResponse, Infallible> {
     Ok(each(event, &deps.dead_letters, async |body| {
         let work: AccountWork = parse(&body)?;
-        erase::erase(deps.io(), &deps.metrics, work.erasure, end).await
+        match work.subject {
+            AccountSubject::Erasure(erasure) => erase::erase(deps.io(), &deps.metrics, erasure, end).await,
+        }
     })
     .await)
 }

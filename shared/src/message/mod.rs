@@ -86,24 +86,45 @@ pub struct FetchRecord {
     pub link: Link,
 }
 
-/// Tells `account-work` that an erasure may have to go on. The worker follows the stored stage, so a duplicate finds
-/// nothing to do.
+/// Tells `account-work` that work on a person's data may have to go on. The worker follows the stored stage, so a
+/// duplicate finds nothing to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountWork {
     /// [`VERSION`].
     pub version: u32,
-    /// The erasure.
-    pub erasure: ErasureId,
+    /// The work.
+    #[serde(flatten)]
+    pub subject: AccountSubject,
+}
+
+/// The subject of an [`AccountWork`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AccountSubject {
+    /// An erasure.
+    Erasure(ErasureId),
 }
 
 impl AccountWork {
     /// The message about an erasure.
     #[must_use]
     pub const fn erase(erasure: ErasureId) -> Self {
+        Self::about(AccountSubject::Erasure(erasure))
+    }
+
+    /// The erasure that the message is about.
+    #[must_use]
+    pub const fn erasure(&self) -> Option<ErasureId> {
+        match &self.subject {
+            AccountSubject::Erasure(erasure) => Some(*erasure),
+        }
+    }
+
+    const fn about(subject: AccountSubject) -> Self {
         Self {
             version: VERSION,
-            erasure,
+            subject,
         }
     }
 }

@@ -24,7 +24,10 @@ pub(crate) fn body(body: &Body) -> String {
         Body::Advance(advance) => format!("advance {}, dueSeq {}", subject(advance.subject), advance.due_seq),
         Body::Fetch(fetch) => format!("fetch {}, dueSeq {}", record_name(fetch.record), fetch.due_seq),
         Body::Webhook(event) => webhook(event),
-        Body::AccountWork(work) => format!("go on with {}", erasure(work.erasure)),
+        Body::AccountWork(work) => match work.erasure() {
+            Some(id) => format!("go on with {}", erasure(id)),
+            None => "go on with work that is not simulated".to_owned(),
+        },
     }
 }
 

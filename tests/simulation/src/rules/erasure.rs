@@ -73,7 +73,7 @@ impl Erasures {
 /// The person whom an erasure erases; `None` if it is finished.
 fn erased_owner<'w>(world: &'w World, task: &Task) -> Option<&'w OwnerId> {
     match &task.job {
-        Job::AccountWork(work) => stored_job(world, &Key::Erasure(work.erasure))?.owner.as_ref(),
+        Job::AccountWork(work) => stored_job(world, &Key::Erasure(work.erasure()?))?.owner.as_ref(),
         _ => None,
     }
 }

@@ -41,7 +41,9 @@ impl World {
         let Job::AccountWork(work) = &task.job else {
             return false;
         };
-        let job = self.store.get(&Key::Erasure(work.erasure));
+        let job = work
+            .erasure()
+            .and_then(|erasure| self.store.get(&Key::Erasure(erasure)));
         job.is_some_and(|item| item.erasure().is_some_and(|job| job.stage == ErasureStage::Second))
     }
 
