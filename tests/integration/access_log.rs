@@ -2,7 +2,7 @@
 
 mod export;
 mod large;
-mod later;
+pub(crate) mod later;
 mod patient;
 mod reading;
 mod sealing;

@@ -12,15 +12,17 @@ use crate::harness::{Person, TestApp, pointers, refused};
 use crate::isolation::{UNKNOWN, with_id};
 use crate::template::routes;
 
-/// Routes that need no consent: they show states or the access log, are about the consent itself, report another
-/// person's record, or erase the person.
-const OPEN: [&str; 12] = [
+/// Routes that need no consent: they show or export states or the access log, are about the consent itself, report
+/// another person's record, or erase the person.
+const OPEN: [&str; 14] = [
     "GET /v1/identity",
     "POST /v1/webhooks/metriport",
     "GET /v1/network-queries",
     "GET /v1/network-queries/{id}",
     "GET /v1/network-queries/{id}/timeline",
     "GET /v1/me/access-log",
+    "POST /v1/me/exports",
+    "GET /v1/me/exports/{id}",
     "GET /v1/me/consent",
     "PUT /v1/me/consent",
     "DELETE /v1/me/consent",

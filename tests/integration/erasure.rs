@@ -78,13 +78,13 @@ async fn statement(app: &TestApp, receipt: &Value) -> ReceiptStatement {
 }
 
 /// The owner id, from the patient's row.
-fn owner_of(items: &[Value], patient: &str) -> String {
+pub(crate) fn owner_of(items: &[Value], patient: &str) -> String {
     let row = items.iter().find(|item| item["pk"] == format!("PATIENT#{patient}"));
     row.expect("an owned patient")["owner"].as_str().unwrap().to_owned()
 }
 
 /// The items of a person that an erasure deletes, by kind.
-fn counts(items: &[Value], owner: &str) -> BTreeMap<String, u64> {
+pub(crate) fn counts(items: &[Value], owner: &str) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     for item in of_person(items, owner) {
         let (pk, sk) = (item["pk"].as_str().unwrap(), item["sk"].as_str().unwrap());

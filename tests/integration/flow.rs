@@ -4,9 +4,8 @@ use ias::explain::render_timeline;
 use sandbox_machine::sandbox::IDENTITY_RETURN;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use shared::domain::pull::{NewPull, Pull};
+use shared::domain::pull::{NewPull, Pull, TimelineEntry};
 use shared::domain::{Sources, Timing};
-use shared::store::TimelineEntry;
 
 use crate::harness::TestApp;
 

@@ -236,7 +236,7 @@ async fn ask_for_records(app: &TestApp, person: &Person) {
     assert_eq!(no_id.await.unwrap().status, 404);
 }
 
-/// Reads the access log in both forms, with canaries as parameters, and seals a day.
+/// Reads the access log in both forms, with canaries as parameters, exports everything, and seals a day.
 async fn read_access_log(app: &TestApp, person: &Person) {
     const LOG: &str = "/v1/me/access-log";
     assert_eq!(person.app.get(LOG).await.unwrap().status, 200);
@@ -252,6 +252,7 @@ async fn read_access_log(app: &TestApp, person: &Person) {
         .request(Method::GET, LOG)
         .header("accept", "application/fhir+json");
     assert_eq!(fhir.send().await.unwrap().status().as_u16(), 200);
+    person.export().await;
     assert!(app.seal().await.unwrap() > 0);
 }
 

@@ -17,6 +17,7 @@ mod cli;
 mod consent;
 mod dead_letters;
 mod erasure;
+mod exports;
 mod faults;
 mod flow;
 mod idempotency;

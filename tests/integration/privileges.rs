@@ -4,4 +4,4 @@
 mod comparison;
 mod enforced;
 mod ports;
-mod recorded;
+pub(crate) mod recorded;

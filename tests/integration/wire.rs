@@ -30,6 +30,8 @@ async fn stored_items_and_messages_keep_their_shapes() {
     collect_items(&app, &mut items).await;
     nora.report(&record, "other").await;
     collect_items(&app, &mut items).await;
+    nora.export().await;
+    collect_items(&app, &mut items).await;
     app.reconcile().await;
     assert_eq!(nora.app.get("/v1/me/access-log").await.expect("an answer").status, 200);
     assert_eq!(nora.app.withdraw_consent().await.expect("an answer").status, 200);
@@ -146,7 +148,7 @@ fn item_kind(item: &Value) -> String {
 }
 
 fn message_kind(body: &Value) -> &'static str {
-    ["run", "link", "event", "erasure"]
+    ["run", "link", "event", "erasure", "export"]
         .into_iter()
         .find(|field| !body[field].is_null())
         .unwrap_or("record")

@@ -20,15 +20,15 @@ use shared::ports::{Clock, StackName};
 use shared::records::{Bucket, EraseObjects};
 use shared::seals::SignSeal;
 use shared::store::{
-    Condition, EraseItems, ItemsToErase, ReadPatient, ReadRoot, StoreError, StoredItem, WithdrawConsent,
-    WithdrawalWrite, WriteErasure,
+    Condition, EraseItems, ItemsToErase, ReadErasure, ReadExport, ReadPatient, ReadRoot, StoreError, StoredItem,
+    WithdrawConsent, WithdrawalWrite, WriteErasure,
 };
 
+use crate::LogRetention;
 use crate::remaining::remaining;
-use crate::{LogRetention, Ports};
 
 /// Time that must be left before a step begins. A step deletes at most 200 entries of the bucket.
-const STEP_MAX: Duration = Duration::from_secs(60);
+pub(crate) const STEP_MAX: Duration = Duration::from_secs(60);
 /// Number of entries of the bucket that are deleted at the same time.
 const DELETIONS_AT_ONCE: usize = 8;
 /// Maximum number of transactions that end open work in one step.
@@ -38,12 +38,19 @@ const ERASED: &str = "erased";
 const WAITS: &str = "waits";
 const SUPERSEDED: &str = "another worker continues";
 
+shared::ports! {
+    /// Erases a person.
+    pub trait ErasePerson = ReadErasure + WriteErasure + EraseItems + ReadRoot + ReadPatient + ReadExport
+        + WithdrawConsent + EraseObjects + DeletePatient + DeleteInTurn + PauseCalls + SignSeal + StackName
+        + LogRetention + Clock;
+}
+
 /// Works on an erasure until it finishes or waits, or until `STEP_MAX` before `end`. Returns the outcome for the log.
 ///
 /// # Errors
 /// Fails if the table, the bucket or the key fails. SQS redelivers the message, and the next worker goes on from the
 /// stored stage. A failure of Metriport is stored, and the call is made again later.
-pub async fn erase(io: &impl Ports, metrics: &Metrics, id: ErasureId, end: Time) -> Result<&'static str, Error> {
+pub async fn erase(io: &impl ErasePerson, metrics: &Metrics, id: ErasureId, end: Time) -> Result<&'static str, Error> {
     let Some(mut job) = io.erasure(id).await? else {
         return Ok("unknown");
     };
@@ -77,7 +84,7 @@ async fn write(io: &impl WriteErasure, job: Erasure) -> Result<Erasure, Error> {
 
 /// Ends open pulls and records, as a withdrawal of consent does. Afterwards no transfer can begin.
 async fn end_work(
-    io: &(impl WithdrawConsent + ReadPatient + WriteErasure + Clock),
+    io: &(impl WithdrawConsent + ReadPatient + ReadExport + WriteErasure + Clock),
     owner: &OwnerId,
     job: &Erasure,
 ) -> Result<Erasure, Error> {
@@ -89,9 +96,14 @@ async fn end_work(
             if let Some(change) = slot.intent.as_ref().filter(|change| now < change.until) {
                 return write(io, job.wait_for_change(change.until, now, io.timing())).await;
             }
+            let exports = io.exports(owner).await?;
+            let exported = exports.iter().map(|export| Bucket::export_prefix(export.id));
+            let mut loose_keys = loose_keys(&open.records, slot.folder.map(Bucket::prefix).as_deref());
+            loose_keys.extend(exported);
+            let record_may_arrive = open.records.iter().any(|record| record.may_arrive(now, io.timing()));
             let left = SweepInput {
-                loose_keys: loose_keys(&open.records, slot.folder.map(Bucket::prefix).as_deref()),
-                may_arrive: open.records.iter().any(|record| record.may_arrive(now, io.timing())),
+                loose_keys,
+                may_arrive: record_may_arrive || exports.iter().any(|export| export.completed_at.is_none()),
             };
             return write(io, job.begin_sweep(&slot, left, now, io.timing())).await;
         };
@@ -196,7 +208,7 @@ async fn entries(io: &impl EraseObjects, job: &Erasure) -> Result<Vec<BucketEntr
     Ok(Vec::new())
 }
 
-async fn delete(io: &impl EraseObjects, entries: &[BucketEntry]) -> Result<(), Error> {
+pub(crate) async fn delete(io: &impl EraseObjects, entries: &[BucketEntry]) -> Result<(), Error> {
     let calls = entries.iter().map(|entry| io.erase_entry(entry));
     stream::iter(calls)
         .buffer_unordered(DELETIONS_AT_ONCE)

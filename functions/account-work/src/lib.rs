@@ -1,11 +1,13 @@
-//! `account-work`: erases persons. Only this function may delete what is stored about a person, except locks.
+//! `account-work`: erases persons, and writes exports of everything that is stored about a person. Only this function
+//! may delete what is stored about a person, except locks.
 //!
-//! A message names an erasure. The worker reads the erasure's stage and continues from there, until the erasure waits
-//! or its own time ends. Each step writes the stage, so a worker can die between any two calls. After the lease,
-//! `reconcile` sends the message again. Two workers on one erasure cannot count a deletion twice, because each write
-//! requires the version that was read.
+//! A message names an erasure or an export. The worker reads its stage and continues from there, until the work waits
+//! or the worker's own time ends. Each step writes the stage, so a worker can die between any two calls. After the
+//! lease, `reconcile` sends the message again. Two workers on one erasure cannot count a deletion twice, because each
+//! write requires the version that was read.
 
 pub mod erase;
+pub mod export;
 pub mod handler;
 mod remaining;
 
@@ -19,14 +21,19 @@ use shared::metrics::Metrics;
 use shared::metriport::{Client, DeletePatient};
 use shared::ports::{Clock, StackName};
 use shared::queue::{DeadLetterQueue, SourceQueue};
-use shared::records::{Bucket, EraseObjects};
-use shared::seals::{SealKey, SignSeal};
-use shared::store::{EraseItems, ReadErasure, ReadPatient, ReadRoot, Table, WithdrawConsent, WriteErasure};
+use shared::records::{Bucket, EraseObjects, PutExport};
+use shared::seals::{ReadSeals, ReadShards, SealBucket, SealKey, SignSeal};
+use shared::store::{
+    EraseItems, ReadErasure, ReadExport, ReadLog, ReadPatient, ReadRoot, ReadStates, Table, WithdrawConsent,
+    WriteErasure, WriteExport,
+};
 
 shared::ports! {
     /// The ports that the steps use.
     pub trait Ports = ReadErasure + WriteErasure + EraseItems + ReadRoot + ReadPatient + WithdrawConsent
-        + EraseObjects + DeletePatient + DeleteInTurn + PauseCalls + SignSeal + StackName + LogRetention + Clock;
+        + ReadExport + WriteExport + ReadStates + ReadLog + ReadSeals + ReadShards
+        + EraseObjects + PutExport + DeletePatient + DeleteInTurn + PauseCalls + SignSeal
+        + StackName + LogRetention + Clock;
 }
 
 /// How long the logs are kept.
@@ -41,6 +48,7 @@ pub trait LogRetention {
 pub struct Deps {
     table: Table,
     bucket: Bucket,
+    seals: SealBucket,
     metriport: Client,
     budget: RateBudget,
     key: SealKey,
@@ -55,6 +63,7 @@ pub struct Deps {
 shared::holds!(Deps {
     HasStore: table: Table,
     HasBucket: bucket: Bucket,
+    HasSeals: seals: SealBucket,
     HasUpstream: metriport: Client,
     HasBudget: budget: RateBudget,
     HasSealKey: key: SealKey,
@@ -88,6 +97,7 @@ impl Deps {
             budget: init.rate_budget(&table)?,
             table,
             bucket: init.bucket()?,
+            seals: init.seals()?,
             metriport: init.metriport(BACKGROUND).await?,
             key: init.seal_key()?,
             dead_letters: init.dead_letters(SourceQueue::AccountWork)?,

@@ -1,208 +1,155 @@
-//! Exports the person's access log, page by page. Sealed days have their proofs; the days after them are the tail.
-//!
-//! If a stored seal is missing or unreadable, the export lacks its day. If the file of a shard is, the day has a proof
-//! that cannot hold. So the person gets their entries nevertheless, and every verifier names the day.
+//! Takes a person's request for an export of everything that is stored about them, and shows the export. Neither needs
+//! a consent or a verified identity: a person may always see what is stored. The files of their records are not in an
+//! export, which has only their paths, so the conditions of a record hold for each.
 
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use std::time::Duration;
+
+use serde::Serialize;
 use shared::Error;
-use shared::domain::budget::{Allowance, PersonAsk};
-use shared::domain::log::export::{
-    ExportPage, ExportPosition, LogRange, PAGE_DAYS_MAX, PAGE_ENTRIES_MAX, PageBuilder, SealedDay, count_days,
-    select_days,
-};
-use shared::domain::log::proof::{DayProof, ShardProof};
-use shared::domain::log::seal::{SealedShard, SignedSeal, prove_shard};
-use shared::domain::log::shard_file::{bytes_of_persons, read_leaves};
-use shared::domain::log::{Access, Actor, LogDay, LogHash, shard};
-use shared::domain::{OwnerId, Time};
-use shared::edge::budget::TakeShare;
-use shared::ports::{Clock, StackName};
-use shared::seals::{ReadSeals, ReadShards, SealsError, find_last_sealed};
-use shared::store::{LogSpan, NoteHour, ReadLog};
+use shared::domain::export::{Export, ExportPart, ExportRequest, PartContent};
+use shared::domain::log::{Access, Actor};
+use shared::domain::{ExportId, OwnerId, Time};
+use shared::edge::http::{Code, Next, Problem};
+use shared::edge::refuse_erasing;
+use shared::message::{AccountWork, Link};
+use shared::ports::Clock;
+use shared::queue::SendAccountWork;
+use shared::records::MintExportLink;
+use shared::store::{Condition, NoteHour, ReadExport, ReadRoot, RequestExport};
 
-/// Number of days whose seals are read at once.
-const AT_ONCE: usize = 8;
+/// How long a link to a part lives.
+const LINK_LIFE: Duration = Duration::from_secs(60);
+
+/// An export.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportView {
+    id: ExportId,
+    status: &'static str,
+    requested_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completed_at: Option<String>,
+    expires_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parts: Option<Vec<PartView>>,
+    next: Next,
+}
+
+/// A part of an export.
+#[derive(Serialize)]
+pub struct PartView {
+    name: String,
+    content: PartContent,
+    lines: u64,
+    bytes: u64,
+    sha256: String,
+    link: LinkView,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LinkView {
+    url: String,
+    expires_at: String,
+}
 
 shared::ports! {
-    /// Reads a page of a person's log.
-    pub trait ReadPage = TakeShare + ReadLog + NoteHour + ReadSeals + ReadShards + StackName + Clock;
+    /// Takes a request for an export.
+    pub trait TakeExportRequest = ReadRoot + ReadExport + RequestExport + SendAccountWork + Clock;
 }
 
-/// The page that a caller asks for.
-#[derive(Debug, Clone)]
-pub enum PageRequest {
-    /// The first page.
-    First(LogRange),
-    /// The page at this position.
-    At(ExportPosition),
-}
-
-/// The page that a caller gets.
-pub struct LogPage {
-    /// The page.
-    pub page: ExportPage,
-    /// The position of the next page.
-    pub next: Option<ExportPosition>,
-    /// The state of the person's share.
-    pub allowance: Allowance,
-}
-
-/// Reads a page. The person's share is charged first, and the page's own entry is written before anything is read.
+/// Begins an export with this id. An unfinished export answers the request instead.
 ///
 /// # Errors
-/// Fails with `too_many_requests` if the share is used up. It also fails if the entry cannot be written, or if the
-/// table or the bucket of seals cannot be read.
-pub async fn export(
-    io: &impl ReadPage,
+/// Refuses during an erasure, and while the person has as many exports as allowed. Also fails if the table fails. If
+/// only the message was not sent, `reconcile` sends it.
+pub async fn request(
+    io: &impl TakeExportRequest,
     owner: &OwnerId,
     actor: &Actor,
-    ask: PageRequest,
-    now: Time,
-) -> Result<LogPage, Error> {
-    let allowance = io.share(owner, PersonAsk::LogPage, now).await?;
-    io.note_hour(owner, Access::LogRead, actor, now).await?;
-    let position = match ask {
-        PageRequest::At(position) => position,
-        PageRequest::First(range) => {
-            let today = LogDay::of(now, io.timing());
-            ExportPosition::begin(range, find_last_sealed(io, today).await?, now)
+    id: ExportId,
+) -> Result<ExportView, Error> {
+    refuse_erasing(&io.root(owner).await?)?;
+    let (present, now) = (io.exports(owner).await?, io.now());
+    let export = match Export::request(id, &present, now, io.timing()) {
+        ExportRequest::Present(export) => return Ok(view_export(&export, None)),
+        ExportRequest::TooMany(wait) => {
+            return Err(Problem::new(Code::TooManyRequests)
+                .retry_after(wait.as_secs() + 1)
+                .into());
         }
+        ExportRequest::New(export) => export,
     };
-    let mut page = PageBuilder::new(position.clone());
-    if let Some((first, last)) = position.sealed_range() {
-        add_days(io, owner, &position, (first, last), &mut page).await?;
+    match io.request_export(owner, &export, actor).await {
+        Err(error) if error.lacks(Condition::NotErasing) => refuse_erasing(&io.root(owner).await?)?,
+        stored => stored?,
     }
-    if let Some(next) = page.next().filter(|next| next.day.is_none()).cloned() {
-        add_tail(io, owner, next, &mut page).await?;
+    // The export is stored, so a lost message only delays it.
+    if let Err(error) = io.send_account_work(&AccountWork::export(owner.clone(), id)).await {
+        tracing::warn!(context = %error, "the message about an export was not sent");
     }
-    let (page, next) = page.finish(position.head(owner, io.stack_name()));
-    Ok(LogPage { page, next, allowance })
+    Ok(view_export(&export, None))
 }
 
-async fn add_days(
-    io: &impl ReadPage,
+/// One export of the caller. A complete one has a link for each part; the access log then gets one entry an hour for
+/// each app.
+///
+/// # Errors
+/// `not_found` if the person has no such export, or if it has expired. Also fails if the entry cannot be written.
+pub async fn show(
+    io: &(impl ReadExport + NoteHour + MintExportLink + Clock),
     owner: &OwnerId,
-    position: &ExportPosition,
-    (first, last): (LogDay, LogDay),
-    page: &mut PageBuilder,
-) -> Result<(), Error> {
-    let days = io.sealed_days(first, last, PAGE_DAYS_MAX).await?;
-    let (Some(begin), Some(end)) = (days.first().copied(), days.last().copied()) else {
-        page.add_days(Vec::new(), Vec::new(), false, None);
-        return Ok(());
-    };
-    let span = LogSpan {
-        from: begin.begin(),
-        after: position.after.clone(),
-        until: end.next().begin(),
-        max: PAGE_ENTRIES_MAX,
-    };
-    let found = io.read_log_entries(owner, span).await?;
-    let seals = select_days(days, &found.entries, found.more);
-    let seals = seals.into_iter().map(|day| read_seal(io, owner, day));
-    let mut seals: Vec<DaySeal> = stream::iter(seals).buffered(AT_ONCE).try_collect().await?;
-    seals.truncate(count_days(seals.iter().map(DaySeal::persons)));
-    let next = seals.last().map(|seal| seal.day.next()).filter(|next| *next <= last);
-    let skipped = |day: LogDay| if position.day == Some(day) { position.leaves } else { 0 };
-    let read = seals.into_iter().filter_map(|DaySeal { day, found }| {
-        let (seal, shard) = found?;
-        Some(read_day(io, owner, (day, seal, shard), skipped(day)))
-    });
-    let read = stream::iter(read).buffered(AT_ONCE).try_collect().await?;
-    page.add_days(read, found.entries, found.more, next);
-    Ok(())
-}
-
-/// The seal of a day, with the proof of the person's shard.
-struct DaySeal {
-    day: LogDay,
-    found: Option<(SignedSeal, ShardProof)>,
-}
-
-impl DaySeal {
-    /// The number of persons in the person's shard.
-    fn persons(&self) -> u64 {
-        self.found.as_ref().map_or(0, |(_, shard)| shard.persons)
+    actor: &Actor,
+    id: ExportId,
+) -> Result<ExportView, Error> {
+    let (export, now) = (io.export(owner, id).await?, io.now());
+    let export = export.filter(|export| !export.has_expired(now));
+    let export = export.ok_or_else(|| Problem::new(Code::NotFound))?;
+    if export.completed_at.is_none() {
+        return Ok(view_export(&export, None));
     }
-}
-
-async fn read_seal(io: &impl ReadSeals, owner: &OwnerId, day: LogDay) -> Result<DaySeal, Error> {
-    let stored = unless_unreadable(day, io.read_seal(day).await)?;
-    let found = stored.and_then(|stored| Some((stored.seal, prove_shard(&stored.shards, shard(owner))?)));
-    Ok(DaySeal { day, found })
-}
-
-/// `None` if a stored object is missing, or is not the one that was stored.
-fn unless_unreadable<T>(day: LogDay, read: Result<T, SealsError>) -> Result<Option<T>, Error> {
-    match read {
-        Ok(read) => Ok(Some(read)),
-        Err(SealsError::Unreadable(what)) => {
-            tracing::error!(%day, what, "a sealed day cannot be proven");
-            Ok(None)
-        }
-        Err(error) => Err(error.into()),
+    io.note_hour(owner, Access::ExportRead, actor, now).await?;
+    let expires_at = io.now().plus(LINK_LIFE);
+    let mut parts = Vec::new();
+    for (index, part) in export.parts.iter().enumerate() {
+        let name = part.file_name(index);
+        let link = io.mint_part(id, part, &name, LINK_LIFE).await?;
+        parts.push(view_part(part, name, &link, expires_at));
     }
+    Ok(view_export(&export, Some(parts)))
 }
 
-async fn read_day(
-    io: &impl ReadShards,
-    owner: &OwnerId,
-    (day, seal, shard): (LogDay, SignedSeal, ShardProof),
-    skipped: u64,
-) -> Result<SealedDay, Error> {
-    let read = read_shard(io, owner, (day, &shard), skipped).await;
-    let (persons, leaves) = unless_unreadable(day, read)?.unwrap_or_default();
-    Ok(SealedDay {
-        day,
-        count: persons.count_of(owner, day),
-        proof: DayProof {
-            seal,
-            shard,
-            person: persons.prove(owner, day),
+/// A part with the link to it, as its person sees it.
+#[must_use]
+pub fn view_part(part: &ExportPart, name: String, link: &Link, expires_at: Time) -> PartView {
+    PartView {
+        name,
+        content: part.content,
+        lines: part.lines,
+        bytes: part.bytes,
+        sha256: part.sha256.clone(),
+        link: LinkView {
+            url: link.as_str().to_owned(),
+            expires_at: expires_at.to_string(),
         },
-        leaves,
-    })
-}
-
-/// Reads from the file of the person's shard the persons and this person's leaves.
-async fn read_shard(
-    io: &impl ReadShards,
-    owner: &OwnerId,
-    (day, proof): (LogDay, &ShardProof),
-    skipped: u64,
-) -> Result<(SealedShard, Vec<LogHash>), SealsError> {
-    const UNREADABLE: SealsError = SealsError::Unreadable("shard");
-    let part = async |bytes| io.read_shard(day, shard(owner), proof.root, bytes).await;
-    let sealed = match proof.persons {
-        0 => SealedShard::default(),
-        persons => SealedShard::read_persons(&part(bytes_of_persons(persons)).await?).map_err(|_bytes| UNREADABLE)?,
-    };
-    if sealed.summary().root != proof.root {
-        return Err(UNREADABLE);
     }
-    let leaves = match sealed.bytes_of_leaves(owner, day, skipped, PAGE_ENTRIES_MAX.into()) {
-        Some(bytes) => read_leaves(&part(bytes).await?).map_err(|_bytes| UNREADABLE)?,
-        None => Vec::new(),
-    };
-    Ok((sealed, leaves))
 }
 
-async fn add_tail(
-    io: &impl ReadLog,
-    owner: &OwnerId,
-    position: ExportPosition,
-    page: &mut PageBuilder,
-) -> Result<(), Error> {
-    let (Some((from, until)), max @ 1..) = (position.tail(), page.room()) else {
-        return Ok(());
-    };
-    let span = LogSpan {
-        from,
-        after: position.after,
-        until,
-        max,
-    };
-    let found = io.read_log_entries(owner, span).await?;
-    page.add_tail(found.entries, found.more);
-    Ok(())
+/// The export as its person sees it, with the links to its parts.
+#[must_use]
+pub fn view_export(export: &Export, parts: Option<Vec<PartView>>) -> ExportView {
+    let complete = parts.is_some();
+    ExportView {
+        id: export.id,
+        status: if complete { "available" } else { "processing" },
+        requested_at: export.requested_at.to_string(),
+        completed_at: export.completed_at.filter(|_| complete).map(|at| at.to_string()),
+        expires_at: export.expires_at.to_string(),
+        parts,
+        next: if complete {
+            Next::NONE
+        } else {
+            Next::read_export(export.id)
+        },
+    }
 }

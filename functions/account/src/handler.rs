@@ -5,15 +5,15 @@ use std::convert::Infallible;
 use lambda_http::{Body, Request, Response};
 use shared::domain::consent::GivenConsent;
 use shared::domain::quarantine::NotMeReport;
-use shared::domain::{ReceiptId, RecordId, Time};
+use shared::domain::{ExportId, ReceiptId, RecordId, Time};
 use shared::edge::http::request::{body, path_id, path_parameter, route};
 use shared::edge::http::{Caller, Code, Post, PostAnswer, Problem, json, limited, respond};
 use shared::ports::Clock as _;
 use shared::{Error, clock};
 
-use crate::export::{PageRequest, export};
 use crate::log_request::{self, LogSettings};
-use crate::{Deps, erase, give, not_me, view, withdraw};
+use crate::read_log::{PageRequest, read_log};
+use crate::{Deps, erase, export, give, not_me, view, withdraw};
 
 /// Answers one request. Every failure becomes a reply.
 pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Infallible> {
@@ -39,13 +39,18 @@ async fn answer(deps: &Deps, request: &Request) -> Result<Response<Body>, Error>
         "POST /v1/records/{id}/not-me" => report(deps, &caller, request, now).await,
         "DELETE /v1/me/consent" => Ok(json(200, &withdraw::withdraw(deps.io(), owner, actor).await?)),
         "DELETE /v1/me" => erase(deps, &caller, request, now).await,
-        "GET /v1/me/access-log" => read_log(deps, &caller, request, now).await,
+        "POST /v1/me/exports" => request_export(deps, &caller, request, now).await,
+        "GET /v1/me/exports/{id}" => {
+            let id = path_id(request, ExportId::parse)?;
+            Ok(json(200, &export::show(deps.io(), owner, actor, id).await?))
+        }
+        "GET /v1/me/access-log" => show_log(deps, &caller, request, now).await,
         _ => Err(Problem::new(Code::NotFound).into()),
     }
 }
 
 /// A page of the access log. It needs neither a consent nor a verified identity: a person may always see their log.
-async fn read_log(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Result<Response<Body>, Error> {
+async fn show_log(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Result<Response<Body>, Error> {
     let settings = LogSettings {
         key: &deps.owner_key,
         timing: deps.timing(),
@@ -57,7 +62,7 @@ async fn read_log(deps: &Deps, caller: &Caller, request: &Request, now: Time) ->
         PageRequest::First(_) => None,
         PageRequest::At(position) => Some(position.clone()),
     };
-    let read = export(deps.io(), &caller.owner, &caller.actor, ask, now).await?;
+    let read = read_log(deps.io(), &caller.owner, &caller.actor, ask, now).await?;
     let reply = settings.reply(form, read.page, read.next.as_ref(), position.as_ref())?;
     Ok(limited(reply, Some(&read.allowance)))
 }
@@ -72,6 +77,16 @@ async fn erase(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Re
         Ok(PostAnswer::lasting(json(202, &erasing)))
     })
     .await
+}
+
+async fn request_export(deps: &Deps, caller: &Caller, request: &Request, now: Time) -> Result<Response<Body>, Error> {
+    post(deps, caller, request)
+        .once((now, clock::new_id()), async |attempt| {
+            let id = ExportId::new(attempt.id);
+            let export = export::request(deps.io(), &caller.owner, &caller.actor, id).await?;
+            Ok(PostAnswer::lasting(json(202, &export)))
+        })
+        .await
 }
 
 fn post<'a>(deps: &'a Deps, caller: &'a Caller, request: &'a Request) -> Post<'a> {

@@ -1,5 +1,5 @@
-//! `account`: shows, takes and withdraws a person's consent, shows them their access log, and takes their report of
-//! another person's record and their request for erasure.
+//! `account`: shows, takes and withdraws a person's consent, shows them their access log and their exports, and takes
+//! their report of another person's record and their requests for exports and erasure.
 
 pub mod erase;
 pub mod export;
@@ -7,6 +7,7 @@ pub mod give;
 pub mod handler;
 pub mod log_request;
 pub mod not_me;
+pub mod read_log;
 pub mod view;
 pub mod withdraw;
 
@@ -19,10 +20,11 @@ use shared::edge::init::{Init, InitError};
 use shared::owner::OwnerKey;
 use shared::ports::{Clock, ConsentTerms, Retention, StackName};
 use shared::queue::{AccountWorkQueue, SendAccountWork};
+use shared::records::{Bucket, MintExportLink};
 use shared::seals::{ReadSeals, ReadShards, SealBucket};
 use shared::store::{
-    ListPulls, NoteHour, ReadErasure, ReadLog, ReadPull, ReadRecord, ReadRoot, ReportRecord, RequestErasure, Table,
-    WithdrawConsent, WriteConsent,
+    ListPulls, NoteHour, ReadErasure, ReadExport, ReadLog, ReadPull, ReadRecord, ReadRoot, ReportRecord,
+    RequestErasure, RequestExport, Table, WithdrawConsent, WriteConsent,
 };
 
 shared::ports! {
@@ -30,6 +32,7 @@ shared::ports! {
     pub trait Ports = ReadRoot + WriteConsent + WithdrawConsent
         + ReadRecord + ReadPull + ListPulls + ReportRecord
         + ReadLog + NoteHour + ReadSeals + ReadShards
+        + RequestExport + ReadExport + MintExportLink
         + RequestErasure + ReadErasure + SendAccountWork
         + TakeShare
         + ConsentTerms + Retention + StackName + Clock;
@@ -41,6 +44,7 @@ pub struct Deps {
     seals: SealBucket,
     budget: PersonBudget,
     work: AccountWorkQueue,
+    bucket: Bucket,
     owner_key: OwnerKey,
     assurance: Assurance,
     consent_rule: ConsentRule,
@@ -55,6 +59,7 @@ shared::holds!(Deps {
     HasSeals: seals: SealBucket,
     HasBudget: budget: PersonBudget,
     HasAccountWork: work: AccountWorkQueue,
+    HasBucket: bucket: Bucket,
     HasClock: clock: SystemClock,
     HasConsentRule: consent_rule: ConsentRule,
     HasStackName: stack: String,
@@ -81,6 +86,7 @@ impl Deps {
         Ok(Self {
             budget: init.person_budget(&table)?,
             work: init.account_work_queue()?,
+            bucket: init.bucket()?,
             table,
             seals: init.seals()?,
             owner_key: init.owner_key().await?,

@@ -15,7 +15,7 @@ use shared::edge::http::{Code, Next, Problem, json, reply_as};
 use shared::idempotency::KeyedHash as _;
 use shared::owner::OwnerKey;
 
-use crate::export::PageRequest;
+use crate::read_log::PageRequest;
 
 /// FHIR's media type (hl7.org/fhir/R4/http.html, "Content Types and encodings").
 const FHIR: &str = "application/fhir+json";

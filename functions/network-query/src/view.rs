@@ -1,16 +1,16 @@
 //! Pulls as the person sees them.
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use shared::Error;
 use shared::domain::consent::ConsentRule;
 use shared::domain::person_root::PersonRoot;
-use shared::domain::pull::{FailureReason, Pull, PullEvent, PullState, RecordPhase};
+use shared::domain::pull::{FailureReason, Pull, PullState, RecordPhase, TimelineEntry};
 use shared::domain::quarantine::QuarantineState;
 use shared::domain::{OwnerId, PullId, RecordId, SourceKind, SourceStatus, Time};
 use shared::edge::http::{Code, Next, Problem};
 use shared::ports::ConsentTerms;
-use shared::store::{ListPulls, ReadPull, ReadRoot, TimelineEntry};
+use shared::store::{ListPulls, ReadPull, ReadRoot};
 use tokio::try_join;
 
 /// Maximum number of pulls that a list shows.
@@ -132,22 +132,9 @@ pub fn of_entry(entry: TimelineEntry) -> EventView {
     EventView {
         n: entry.n,
         at: entry.at.to_string(),
-        event: entry
-            .event
-            .as_ref()
-            .map_or_else(|| json!({ "code": "accepted" }), shown),
+        event: entry.shown_event(),
         record: entry.record,
     }
-}
-
-/// The stored event with its time `until` as text, as in the rest of the API.
-fn shown(event: &PullEvent) -> Value {
-    let mut event = json!(event);
-    let until = event.get("until").and_then(Value::as_i64);
-    if let (Some(until), Some(fields)) = (until, event.as_object_mut()) {
-        fields.insert("until".to_owned(), Value::String(Time::from_millis(until).to_string()));
-    }
-    event
 }
 
 /// One pull of a person with this root. The next action leads to no record that is quarantined or deleted.

@@ -196,7 +196,7 @@ pub struct Erasure {
     /// The person's folder in the bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<RecordFolder>,
-    /// Keys of possible objects outside the folder, which earlier versions stored.
+    /// Beginnings of keys outside the folder: of exports, and of possible objects that earlier versions stored.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub loose_keys: Vec<String>,
     /// Entries of the bucket that are counted and perhaps not deleted yet.
@@ -218,9 +218,10 @@ pub struct Erasure {
 /// Facts about the person's records that the sweeps need.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SweepInput {
-    /// Keys of possible objects outside the person's folder.
+    /// Beginnings of keys outside the person's folder.
     pub loose_keys: Vec<String>,
-    /// Whether an object may still arrive ([`super::record::Record::may_arrive`]).
+    /// Whether an object may still arrive: of a record ([`super::record::Record::may_arrive`]), or of an export that is
+    /// unfinished.
     pub may_arrive: bool,
 }
 

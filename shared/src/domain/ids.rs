@@ -181,6 +181,8 @@ uuid_id!(/// One pull of a person's record: one network query and the work that 
     PullId, "network query id");
 uuid_id!(/// One consolidated record, asked for or fetched.
     RecordId, "record id");
+uuid_id!(/// One export of everything that is stored about a person.
+    ExportId, "export id");
 
 macro_rules! secret_id {
     ($(#[$doc:meta])* $name:ident, $hidden:literal) => {

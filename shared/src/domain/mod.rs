@@ -10,6 +10,7 @@ pub mod claims;
 pub mod consent;
 pub mod demographics;
 pub mod erasure;
+pub mod export;
 pub mod identity;
 pub mod ids;
 pub mod in_turn;

@@ -11,7 +11,7 @@ pub(super) mod tests;
 
 use serde::{Deserialize, Serialize};
 
-pub use event::{Deferral, PullEvent, QueryReport, Reported, SourceOutcome};
+pub use event::{Deferral, PullEvent, QueryReport, Reported, SourceOutcome, TimelineEntry};
 
 use super::log::Access;
 use super::person_root::Grant;

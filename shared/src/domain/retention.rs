@@ -14,6 +14,8 @@ pub const DAY_COUNT_DAYS: u16 = 8;
 pub enum EndedBy {
     /// The person's request for erasure.
     Person,
+    /// `account-work`, at the time that is stored in the item.
+    Job,
     /// The end of the work that it locks. Its deadline frees the lock if no process deletes the item.
     Work,
     /// The time to live, this many days after the last write.
@@ -48,7 +50,7 @@ const fn item(keys: &'static str, ended_by: EndedBy) -> ItemKind {
 }
 
 /// Every kind of item.
-pub const ITEMS: [ItemKind; 23] = [
+pub const ITEMS: [ItemKind; 24] = [
     item("OWNER#/PATIENT", EndedBy::Person),
     item("OWNER#/IDENTITY", EndedBy::Person),
     item("OWNER#/PERSON", EndedBy::Person),
@@ -57,6 +59,7 @@ pub const ITEMS: [ItemKind; 23] = [
     item("OWNER#/EVENT#", EndedBy::Person),
     item("OWNER#/RECORD#", EndedBy::Person),
     item("OWNER#/OPEN_RECORDS", EndedBy::Person),
+    item("OWNER#/EXPORT#", EndedBy::Job),
     item("OWNER#/SHARES", EndedBy::Computed),
     item("OWNER#/IDEMPOTENCY#", EndedBy::Computed),
     item("PATIENT#/OWNER", EndedBy::Person),
@@ -98,18 +101,27 @@ pub fn kind_of(partition: &str, sort: &str) -> Option<&'static ItemKind> {
 pub struct ObjectKind {
     /// The bucket, as the template names it.
     pub bucket: &'static str,
+    /// The beginning of its keys; empty for a bucket of one kind.
+    pub prefix: &'static str,
     /// Its end.
     pub ended_by: EndedBy,
 }
 
-/// Every kind of object; each bucket has one.
-pub const OBJECTS: [ObjectKind; 2] = [
+/// Every kind of object.
+pub const OBJECTS: [ObjectKind; 3] = [
     ObjectKind {
         bucket: "RecordsBucket",
+        prefix: "records/",
         ended_by: EndedBy::Person,
     },
     ObjectKind {
+        bucket: "RecordsBucket",
+        prefix: "exports/",
+        ended_by: EndedBy::Job,
+    },
+    ObjectKind {
         bucket: "SealsBucket",
+        prefix: "",
         ended_by: EndedBy::Parameter("AccessLogRetentionDays"),
     },
 ];

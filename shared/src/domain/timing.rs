@@ -215,6 +215,18 @@ impl Timing {
         self.of(2 * MINUTE)
     }
 
+    /// How long a worker of an export may take for one part before another one takes over.
+    #[must_use]
+    pub fn export_lease(self) -> Duration {
+        self.of(5 * MINUTE)
+    }
+
+    /// How long after its request an export is deleted, complete or not: a day.
+    #[must_use]
+    pub fn export_life(self) -> Duration {
+        self.of(24 * HOUR)
+    }
+
     /// The pause after Metriport did not delete a patient, after `attempts` earlier calls: a minute, then twice as long
     /// each time, up to an hour.
     #[must_use]

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::erasure::ErasureId;
 use crate::domain::pull::Pull;
 use crate::domain::record::Record;
-use crate::domain::{OwnerId, PullId, RecordId};
+use crate::domain::{ExportId, OwnerId, PullId, RecordId};
 
 /// The version of every message we write, and the only one we read.
 pub const VERSION: u32 = 1;
@@ -104,6 +104,13 @@ pub struct AccountWork {
 pub enum AccountSubject {
     /// An erasure.
     Erasure(ErasureId),
+    /// A person's export.
+    Export {
+        /// The person.
+        owner: OwnerId,
+        /// The export.
+        id: ExportId,
+    },
 }
 
 impl AccountWork {
@@ -118,7 +125,14 @@ impl AccountWork {
     pub const fn erasure(&self) -> Option<ErasureId> {
         match &self.subject {
             AccountSubject::Erasure(erasure) => Some(*erasure),
+            AccountSubject::Export { .. } => None,
         }
+    }
+
+    /// The message about an export.
+    #[must_use]
+    pub const fn export(owner: OwnerId, id: ExportId) -> Self {
+        Self::about(AccountSubject::Export { owner, id })
     }
 
     const fn about(subject: AccountSubject) -> Self {
@@ -214,6 +228,15 @@ mod tests {
         let text = format!(r#"{{"version":1,"erasure":"{hex}"}}"#);
         let work: AccountWork = parse(&text).unwrap();
         assert_eq!(work, AccountWork::erase(ErasureId::parse(&hex).unwrap()));
+        assert_eq!(serde_json::to_string(&work).unwrap(), text);
+    }
+
+    #[test]
+    fn wire_form_of_a_message_about_an_export_is_stable() {
+        let text = format!(r#"{{"version":1,"export":{{"owner":"{OWNER}","id":"{ID}"}}}}"#);
+        let work: AccountWork = parse(&text).unwrap();
+        let (owner, id) = (OwnerId::parse(OWNER).unwrap(), ExportId::parse(ID).unwrap());
+        assert_eq!(work, AccountWork::export(owner, id));
         assert_eq!(serde_json::to_string(&work).unwrap(), text);
     }
 

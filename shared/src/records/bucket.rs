@@ -16,8 +16,9 @@ use super::RecordsError;
 use crate::aws::aws_code;
 use crate::config::{ConfigError, Env};
 use crate::domain::erasure::BucketEntry;
+use crate::domain::export::ExportPart;
 use crate::domain::record::Conversion;
-use crate::domain::{RecordFolder, RecordId};
+use crate::domain::{ExportId, RecordFolder, RecordId};
 use crate::message::Link;
 use crate::ports::port;
 
@@ -26,6 +27,9 @@ use crate::ports::port;
 const COMPLETE_TIMEOUT: Duration = Duration::from_secs(300);
 /// Number of entries that an erasure lists at once. They are stored in the job, whose item has at most 400 kB.
 const ERASED_MAX: i32 = 100;
+
+/// The media type of an export's parts (github.com/ndjson/ndjson-spec).
+const NDJSON: &str = "application/x-ndjson";
 
 /// The bucket of one deployment.
 #[derive(Clone)]
@@ -74,6 +78,28 @@ port! {
 }
 
 port! {
+    /// Mints links to parts of exports.
+    pub trait MintExportLink via HasBucket {
+        /// A link to a part, valid for `life`. The browser saves the part under the name `file`.
+        async fn mint_part(
+            &self,
+            export: ExportId,
+            part: &ExportPart,
+            file: &str,
+            life: Duration,
+        ) -> Result<Link, RecordsError>;
+    }
+}
+
+port! {
+    /// Puts parts of exports. Only `account-work` has this port.
+    pub trait PutExport via HasBucket {
+        /// Puts a part in one call. On an error the object may nevertheless exist, complete.
+        async fn put_part(&self, export: ExportId, part: &ExportPart, body: Bytes) -> Result<(), RecordsError>;
+    }
+}
+
+port! {
     /// Deletes everything that a person has in the bucket. Only `account-work` has this port.
     pub trait EraseObjects via HasBucket {
         /// Some objects and unfinished uploads whose keys begin with `prefix`; none if nothing is left.
@@ -111,6 +137,18 @@ impl Bucket {
         format!("{prefix}{record}.{}", form.as_str())
     }
 
+    /// The key of an export's part. It holds the hash of the content, so that it always names the same content.
+    #[must_use]
+    pub fn export_key(export: ExportId, part: &ExportPart) -> String {
+        format!("{}{}.ndjson", Self::export_prefix(export), part.sha256)
+    }
+
+    /// The beginning of the keys of an export's parts.
+    #[must_use]
+    pub fn export_prefix(export: ExportId) -> String {
+        format!("exports/{export}/")
+    }
+
     /// The beginning of all keys in a folder.
     #[must_use]
     pub fn prefix(folder: RecordFolder) -> String {
@@ -133,21 +171,29 @@ fn unhurried() -> Builder {
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 
-impl PutRecord for Bucket {
-    async fn put(&self, key: &str, form: Conversion, body: Bytes) -> Result<(), RecordsError> {
-        let call = self
-            .client
-            .put_object()
-            .bucket(&self.name)
-            .key(key)
-            .content_type(form.media_type());
-        call.body(body.into())
+impl Bucket {
+    async fn put_object(&self, key: &str, media_type: &str, body: Bytes) -> Result<(), RecordsError> {
+        let call = self.client.put_object().bucket(&self.name).key(key);
+        call.content_type(media_type)
+            .body(body.into())
             .customize()
             .disable_payload_signing()
             .send()
             .await
             .map_err(|error| bucket_error!(error))?;
         Ok(())
+    }
+}
+
+impl PutExport for Bucket {
+    async fn put_part(&self, export: ExportId, part: &ExportPart, body: Bytes) -> Result<(), RecordsError> {
+        self.put_object(&Self::export_key(export, part), NDJSON, body).await
+    }
+}
+
+impl PutRecord for Bucket {
+    async fn put(&self, key: &str, form: Conversion, body: Bytes) -> Result<(), RecordsError> {
+        self.put_object(key, form.media_type(), body).await
     }
 
     async fn begin(&self, key: &str, form: Conversion) -> Result<Upload, RecordsError> {
@@ -244,6 +290,18 @@ impl MintLink for Bucket {
             .await
             .map_err(|error| bucket_error!(error))?;
         Ok(Link::new(link.uri().to_owned()))
+    }
+}
+
+impl MintExportLink for Bucket {
+    async fn mint_part(
+        &self,
+        export: ExportId,
+        part: &ExportPart,
+        file: &str,
+        life: Duration,
+    ) -> Result<Link, RecordsError> {
+        self.mint(&Self::export_key(export, part), file, life).await
     }
 }
 

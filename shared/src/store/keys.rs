@@ -5,7 +5,7 @@ use crate::domain::budget::Budget;
 use crate::domain::erasure::ErasureId;
 use crate::domain::log::{LogDay, LogEntry, SHARDS, shard};
 use crate::domain::{
-    Aal2SessionHash, IdentitySessionId, MessageId, OwnerId, PatientId, PullId, RecordId, UpstreamRequestId,
+    Aal2SessionHash, ExportId, IdentitySessionId, MessageId, OwnerId, PatientId, PullId, RecordId, UpstreamRequestId,
 };
 use crate::idempotency::KeyHash;
 
@@ -28,6 +28,9 @@ pub(super) const SHARES: &str = "SHARES";
 pub(super) const OPEN_RECORDS: &str = "OPEN_RECORDS";
 pub(super) const PULL: &str = "RUN#";
 pub(super) const RECORD: &str = "RECORD#";
+pub(super) const EVENT: &str = "EVENT#";
+pub(super) const EXPORT: &str = "EXPORT#";
+pub(super) const CHALLENGE: &str = "CHALLENGE";
 
 pub(super) fn owner_partition(owner: &OwnerId) -> String {
     format!("OWNER#{}", owner.as_str())
@@ -48,13 +51,18 @@ pub(super) fn root(owner: &OwnerId) -> Key {
     key(owner_partition(owner), ROOT)
 }
 pub(super) fn challenge(owner: &OwnerId) -> Key {
-    key(owner_partition(owner), "CHALLENGE")
+    key(owner_partition(owner), CHALLENGE)
 }
 pub(super) fn pull(owner: &OwnerId, pull: PullId) -> Key {
     key(owner_partition(owner), format!("{PULL}{pull}"))
 }
 pub(super) fn event_prefix(pull: PullId) -> String {
-    format!("EVENT#{pull}#")
+    format!("{EVENT}{pull}#")
+}
+/// Reads the pull from the sort key of an event.
+pub(super) fn read_event(sort: &str) -> Option<PullId> {
+    let (pull, _number) = sort.strip_prefix(EVENT)?.split_once('#')?;
+    PullId::parse(pull).ok()
 }
 /// The number is zero-padded, so that sort order is time order.
 pub(super) fn event(owner: &OwnerId, pull: PullId, n: u64) -> Key {
@@ -62,6 +70,9 @@ pub(super) fn event(owner: &OwnerId, pull: PullId, n: u64) -> Key {
 }
 pub(super) fn record(owner: &OwnerId, record: RecordId) -> Key {
     key(owner_partition(owner), format!("{RECORD}{record}"))
+}
+pub(super) fn export(owner: &OwnerId, export: ExportId) -> Key {
+    key(owner_partition(owner), format!("{EXPORT}{export}"))
 }
 pub(super) fn idempotency(owner: &OwnerId, hash: &KeyHash) -> Key {
     key(owner_partition(owner), format!("IDEMPOTENCY#{}", hash.as_str()))
@@ -171,6 +182,9 @@ pub(super) const DUE_QUARANTINES: &str = "DUE#quarantine";
 
 /// The partition of the due index that lists unfinished erasures by their due time.
 pub(super) const DUE_ERASURES: &str = "DUE#erasure";
+
+/// The partition of the due index that lists other work of `account-work` by its due time.
+pub(super) const DUE_ACCOUNT: &str = "DUE#account";
 
 pub(super) fn due_shard_name(shard: u8) -> String {
     format!("DUE#{shard}")

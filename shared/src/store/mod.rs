@@ -10,6 +10,7 @@ mod accept;
 mod budget;
 mod erasure;
 mod error;
+mod exports;
 mod idempotency;
 mod keys;
 mod links;
@@ -38,6 +39,7 @@ pub use erasure::{
     WriteErasure,
 };
 pub use error::StoreError;
+pub use exports::{ReadExport, ReadStates, RequestExport, StatesPage, WriteExport};
 pub use idempotency::PersonsKeys;
 pub use links::{BindIdentity, Correlate, Correlation, RememberMessage, SeenMessage};
 pub use log::{NoteCommand, NoteHour};
@@ -47,7 +49,7 @@ pub use person::{
     ReadChallenge, ReadIdentity, ReadPatient, ReadPerson, RejectIdentity, SessionGrounds, WriteChallenge,
     WriteIdentity, WritePatient, reject_identity,
 };
-pub use pulls::{ListPulls, PullWrite, ReadPull, TimelineEntry, WritePull, WritePullOnce};
+pub use pulls::{ListPulls, PullWrite, ReadPull, WritePull, WritePullOnce};
 pub use purge::{EndQuarantine, NoteAccess, ReadQuarantines};
 pub use quarantine::{CountQuarantines, QuarantineWrite, ReportRecord, WriteQuarantine};
 pub use records::{

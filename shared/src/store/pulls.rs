@@ -11,28 +11,12 @@ use super::transaction::{Replaces, Transaction};
 use super::{Condition, Result, Table, keys};
 use crate::domain::challenge::ChallengeSlot;
 use crate::domain::log::{Actor, LogEntry};
-use crate::domain::pull::{Change, Pull, PullEvent, PullState};
+use crate::domain::pull::{Change, Pull, PullEvent, PullState, TimelineEntry};
 use crate::domain::record::Record;
 use crate::domain::{OwnerId, PullId, RecordId, Time, UpstreamRequestId};
 use crate::message::Subject;
 use crate::metrics::Metric;
 use crate::ports::port;
-
-/// One line of a pull's timeline: the event, its time, and the record it made, if any. It holds no clinical data.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TimelineEntry {
-    /// The pull's version after the event; 1 is the acceptance.
-    pub n: u64,
-    /// When the line was written.
-    pub at: Time,
-    /// The event; `None` for the acceptance itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub event: Option<PullEvent>,
-    /// The record that the event made.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub record: Option<RecordId>,
-}
 
 /// The owner and the work to which the webhooks of an upstream request belong.
 #[derive(Serialize, Deserialize)]

@@ -32,6 +32,8 @@ pub enum Condition {
     NotErasing,
     /// The erasure has not changed since it was read, or is new.
     ErasureAsRead,
+    /// The export has not changed since it was read, or is new.
+    ExportAsRead,
     /// The item still exists, or the row still belongs to the person.
     StillStored,
     /// The identity has not changed since it was read.

@@ -4,8 +4,8 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use account::export::{PageRequest, export};
 use account::log_request::view_page;
+use account::read_log::{PageRequest, read_log};
 use sandbox_host::access_key_id;
 use serde_json::Value;
 use shared::config::Env;
@@ -121,7 +121,7 @@ pub(super) async fn read_pages(app: &TestApp, owner: &OwnerId, days: i64) -> Res
     let (mut ask, mut pages) = (Some(PageRequest::First(range)), Vec::new());
     while let Some(asked) = ask {
         let actor = Actor::Person { client: None };
-        let read = export(&later, owner, &actor, asked, now).await?;
+        let read = read_log(&later, owner, &actor, asked, now).await?;
         pages.push(serde_json::to_string(&view_page(read.page, None)).expect("JSON"));
         ask = read.next.map(PageRequest::At);
         // The share of a person refills by a page each two seconds.
@@ -145,11 +145,11 @@ pub(super) async fn owner(app: &TestApp) -> OwnerId {
 }
 
 /// The public key of the seals, in a file.
-pub(super) struct KeyFile(TempDir);
+pub(crate) struct KeyFile(TempDir);
 
 impl KeyFile {
     /// Asks for the key as an operator does.
-    pub(super) async fn of(app: &TestApp) -> Self {
+    pub(crate) async fn of(app: &TestApp) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("key.pem");
         let path = path.to_str().expect("UTF-8");
@@ -161,7 +161,7 @@ impl KeyFile {
     }
 
     /// The exit code of `ias verify-log`, and its output.
-    pub(super) async fn verify(&self, pages: &[String]) -> (i32, String) {
+    pub(crate) async fn verify(&self, pages: &[String]) -> (i32, String) {
         let (file, key) = (self.0.path().join("export.jsonl"), self.0.path().join("key.pem"));
         let mut export = std::fs::File::create(&file).expect("a file");
         for page in pages {

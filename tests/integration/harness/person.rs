@@ -1,10 +1,13 @@
 //! One person with their app and browser.
 
+use std::collections::BTreeMap;
+
 use sandbox_machine::Sandbox;
 use sandbox_machine::app::{App, QueryAsk, Reply};
 use sandbox_machine::browser::Browser;
 use sandbox_machine::sandbox::{AAL2_RETURN, IDENTITY_RETURN};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::until;
 
@@ -183,6 +186,37 @@ impl Person {
     /// The final record of a pull that has one.
     pub async fn final_record(&self, pull: &Reply) -> Reply {
         self.app.get(&pull.text("/next/url")).await.expect("an answer")
+    }
+
+    /// Waits until an export is complete.
+    pub async fn until_export(&self, id: &str) -> Reply {
+        until("the export is complete", async || {
+            let export = self.app.read_export(id).await.expect("an answer");
+            assert_eq!(export.status, 200, "{:?}", export.body);
+            (export.text("/next/action") != "read_export").then_some(export)
+        })
+        .await
+    }
+
+    /// Asks for an export, waits until it is complete, and downloads its parts. Returns the lines of all parts with the
+    /// same content, by content.
+    pub async fn export(&self) -> BTreeMap<String, Vec<String>> {
+        let asked = self.app.request_export().await.expect("an answer");
+        assert_eq!(asked.status, 202, "{:?}", asked.body);
+        let export = self.until_export(&asked.text("/id")).await;
+        let mut lines: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for part in export.list("/parts") {
+            let answer = self.app.follow(part["link"]["url"].as_str().expect("a link")).await;
+            let answer = answer.expect("an answer");
+            assert_eq!(answer.status().as_u16(), 200);
+            let bytes = answer.bytes().await.expect("the part");
+            assert_eq!(part["sha256"], hex::encode(Sha256::digest(&bytes)));
+            let text = std::str::from_utf8(&bytes).expect("UTF-8");
+            let content = part["content"].as_str().expect("a content").to_owned();
+            let of_content: &mut Vec<_> = lines.entry(content).or_default();
+            of_content.extend(text.lines().map(str::to_owned));
+        }
+        lines
     }
 
     /// Downloads a record by its link.

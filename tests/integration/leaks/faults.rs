@@ -230,7 +230,7 @@ async fn take_aws_away(app: &TestApp, person: &Person, watched: &mut Watched) {
     }
 }
 
-fn requests_to_every_route() -> [(Method, &'static str, Option<Value>); 14] {
+fn requests_to_every_route() -> [(Method, &'static str, Option<Value>); 16] {
     let returns_to = |page: &str| Some(json!({ "redirectUrl": page }));
     let as_json = json!({ "conversionType": "json" });
     let [version, sha256, _] = NOTICE;
@@ -239,6 +239,8 @@ fn requests_to_every_route() -> [(Method, &'static str, Option<Value>); 14] {
         (Method::PUT, "/v1/me/consent", Some(consent(version, sha256, &["pull"]))),
         (Method::DELETE, "/v1/me/consent", None),
         (Method::GET, "/v1/me/access-log", None),
+        (Method::POST, "/v1/me/exports", None),
+        (Method::GET, "/v1/me/exports/0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c8d", None),
         (Method::PUT, "/v1/patient", Some(demographics())),
         (Method::POST, "/v1/identity-sessions", returns_to(IDENTITY_RETURN)),
         (Method::GET, "/v1/identity", None),

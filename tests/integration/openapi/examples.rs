@@ -12,7 +12,7 @@ use super::document::{Document, Operation};
 use crate::harness::{Person, TestApp};
 
 /// The order in which a person makes the calls.
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 21] = [
     "getConsent",
     "giveConsent",
     "putPatient",
@@ -29,6 +29,8 @@ const ORDER: [&str; 19] = [
     "reportRecord",
     "receiveWebhook",
     "readAccessLog",
+    "requestExport",
+    "readExport",
     "withdrawConsent",
     "eraseMe",
     "readErasure",
@@ -52,15 +54,16 @@ struct Known {
     record: String,
     challenge: String,
     session: String,
+    export: String,
     receipt: String,
 }
 
 impl Known {
     async fn send(&self, app: &TestApp, nora: &Person, operation: &Operation, body: Option<Value>) -> Reply {
-        let id = if operation.path.starts_with("/v1/records") {
-            &self.record
-        } else {
-            &self.query
+        let id = match operation.path.split('/').nth(2) {
+            Some("records") => &self.record,
+            Some("me") => &self.export,
+            _ => &self.query,
         };
         let method: Method = operation.method.parse().expect("a method");
         let path = operation.path.replace("{id}", id).replace("{receipt}", &self.receipt);
@@ -104,6 +107,10 @@ impl Known {
                 self.query = answer.text("/id");
                 let pull = nora.until_ended(&self.query).await;
                 self.record = pull.text("/next/url").rsplit('/').next().unwrap_or_default().to_owned();
+            }
+            "requestExport" => {
+                self.export = answer.text("/id");
+                nora.until_export(&self.export).await;
             }
             "eraseMe" => self.receipt = answer.text("/receiptId"),
             _ => {}

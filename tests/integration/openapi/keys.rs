@@ -40,7 +40,7 @@ fn only_posts_of_persons_and_the_erasure_document_a_key() {
         );
         count += usize::from(expected);
     }
-    assert_eq!(count, 6);
+    assert_eq!(count, 7);
 }
 
 #[test]

@@ -105,7 +105,11 @@ fn operation_documents_the_refusals_of_its_parts() {
         must(ours, &["internal"]);
         must(!ours, &["signature_invalid"]);
         must(true, &["unavailable"]);
-        const NEED_NO_CONSENT: [&str; 2] = ["PUT /v1/me/consent", "POST /v1/records/{id}/not-me"];
+        const NEED_NO_CONSENT: [&str; 3] = [
+            "PUT /v1/me/consent",
+            "POST /v1/records/{id}/not-me",
+            "POST /v1/me/exports",
+        ];
         let ends_with_the_person =
             codes.contains("consent_required") || NEED_NO_CONSENT.contains(&operation.name().as_str());
         must(ends_with_the_person, &["erasure_in_progress"]);
@@ -207,7 +211,7 @@ fn refusals_of_the_gateway_are_documented() {
 fn documented_next_steps_equal_the_code() {
     let document = Document::read();
     let mut words: BTreeSet<_> = NEXT.iter().map(|next| next.action).collect();
-    words.extend(["read_record", "read_access_log", "read_receipt"]);
+    words.extend(["read_record", "read_access_log", "read_export", "read_receipt"]);
     assert_eq!(
         document.enum_values("NextAction").into_iter().collect::<BTreeSet<_>>(),
         words

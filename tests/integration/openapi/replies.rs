@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use account::erase::{view_erasure, view_request};
+use account::export::{view_export, view_part};
 use account::view::of_root;
 use network_query::view as pulls;
 use record_read::view as records;
@@ -10,18 +11,20 @@ use serde_json::Value;
 use shared::clock;
 use shared::domain::consent::ConsentRule;
 use shared::domain::erasure::{Erasure, SignedReceipt};
+use shared::domain::export::{Export, ExportPart, ExportRequest, PartContent};
 use shared::domain::patient::PatientComparison;
 use shared::domain::person_root::{Grant, PersonRoot};
 use shared::domain::pull::{
-    Deferral, FailureReason, NewPull, Pull, PullEvent, QueryReport, RecordPhase, Reported, SourceOutcome,
+    Deferral, FailureReason, NewPull, Pull, PullEvent, QueryReport, RecordPhase, Reported, SourceOutcome, TimelineEntry,
 };
 use shared::domain::quarantine::{QuarantineCause, QuarantineReason, QuarantineState, RecordOrigin};
 use shared::domain::record::{Conversion, NewRecord, Record, RecordQuery, RecordReason, RecordState, StoredObject};
 use shared::domain::{
-    OwnerId, PatientId, PullId, ReceiptId, RecordId, SourceKind, SourceStatus, Sources, Time, Timing, UpstreamRequestId,
+    ExportId, OwnerId, PatientId, PullId, ReceiptId, RecordId, SourceKind, SourceStatus, Sources, Time, Timing,
+    UpstreamRequestId,
 };
 use shared::edge::view_quarantine;
-use shared::store::TimelineEntry;
+use shared::message::Link;
 
 use super::document::Document;
 
@@ -179,6 +182,38 @@ fn erasure_is_written_as_described() {
         names.extend(shown.as_object().unwrap().keys().cloned());
     }
     let described = document.properties("Erasure").into_iter().map(str::to_owned);
+    assert_eq!(names, described.collect());
+}
+
+#[test]
+fn export_is_written_as_described() {
+    let document = Document::read();
+    let ExportRequest::New(new) = Export::request(ExportId::parse(ID).unwrap(), &[], now(), Timing::default()) else {
+        panic!("no new export")
+    };
+    let part = ExportPart {
+        content: PartContent::AccessLog,
+        lines: 1,
+        bytes: 2,
+        sha256: "ab".repeat(32),
+    };
+    let complete = new.with_part(part.clone(), None, now(), Timing::default());
+    let link = Link::new("https://files.example.test/1".to_owned());
+    let parts = vec![view_part(&part, part.file_name(0), &link, now())];
+    let mut names = BTreeSet::new();
+    for shown in [view_export(&new, None), view_export(&complete, Some(parts))] {
+        let shown = serde_json::to_value(shown).unwrap();
+        fits(&document, "Export", &shown);
+        names.extend(shown.as_object().unwrap().keys().cloned());
+        if let Some(part) = shown.pointer("/parts/0") {
+            let described = document.properties("ExportPart").into_iter();
+            assert_eq!(
+                described.collect::<BTreeSet<_>>(),
+                part.as_object().unwrap().keys().map(String::as_str).collect()
+            );
+        }
+    }
+    let described = document.properties("Export").into_iter().map(str::to_owned);
     assert_eq!(names, described.collect());
 }
 

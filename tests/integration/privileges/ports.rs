@@ -13,7 +13,7 @@ type PortAction = (String, String);
 const API_KEY: &str = "GetSecretValue MetriportApiKeySecret";
 
 /// The actions of each port, written as `Action kind kind, Action kind`.
-const PORTS: [(&str, &str); 76] = [
+const PORTS: [(&str, &str); 82] = [
     ("ReadPatient", "GetItem OWNER"),
     (
         "WritePatient",
@@ -63,6 +63,13 @@ const PORTS: [(&str, &str); 76] = [
     ("ReportRecord", "PutItem OWNER LOG, ConditionCheckItem OWNER"),
     ("WriteQuarantine", "PutItem OWNER LOG, ConditionCheckItem OWNER"),
     ("CountQuarantines", "Query DUE"),
+    ("ReadExport", "GetItem OWNER, Query OWNER"),
+    ("RequestExport", "PutItem OWNER LOG, ConditionCheckItem OWNER"),
+    (
+        "WriteExport",
+        "PutItem OWNER, ConditionCheckItem OWNER, DeleteItem OWNER",
+    ),
+    ("ReadStates", "Query OWNER"),
     ("RequestErasure", "PutItem OWNER ERASURE LOG"),
     ("ReadErasure", "GetItem ERASURE"),
     ("WriteErasure", "PutItem ERASURE"),
@@ -96,9 +103,11 @@ const PORTS: [(&str, &str); 76] = [
     ("SendWebhookEvent", "SendMessage WebhookEventsQueue"),
     ("KeepObject", "PutObject records, AbortMultipartUpload records"),
     ("MintLink", "GetObject records"),
+    ("MintExportLink", "GetObject exports"),
+    ("PutExport", "PutObject exports"),
     (
         "EraseObjects",
-        "ListBucket records, ListBucketMultipartUploads records, DeleteObject records, \
+        "ListBucket records, ListBucketMultipartUploads records, DeleteObject records exports, \
          AbortMultipartUpload records",
     ),
     ("ReadSeals", "ListBucket seals, GetObject seals"),

@@ -173,7 +173,7 @@ async fn a_withdrawal_during_a_consolidated_query(app: &TestApp) {
     assert_eq!(rosa.read_pull(&id).await.text("/status"), "withdrawn");
 }
 
-/// `account-work` ends a pull and a record, and deletes rows, an object and an unfinished upload. Returns the person
+/// `account-work` ends a pull and a record, and deletes rows, objects and an unfinished upload. Returns the person
 /// and the receipt id, because the second sweep begins a minute later at this time scale.
 async fn an_erasure_during_a_consolidated_query(app: &TestApp) -> (Person, String) {
     let lena = app.person("lena", "Jane").await;
@@ -182,6 +182,7 @@ async fn an_erasure_during_a_consolidated_query(app: &TestApp) -> (Person, Strin
     let stored = app.objects().await.remove(0);
     let upload = app.aws().s3().create_multipart_upload().bucket("ias-recordsbucket");
     upload.key(format!("{stored}.part")).send().await.expect("an upload");
+    lena.export().await;
     app.stand_in().hold_webhooks();
     lena.start_from(&["lab"]).await;
     let source = app.until_held("network-query.", 1).await.remove(0);
@@ -242,13 +243,21 @@ async fn work_whose_message_was_lost(app: &TestApp, nora: &Person) {
     .await;
 }
 
-/// An entry of the last day, in which `log-seal` seals a shard. The second invocation reads the seal of the first.
+/// A sealed log that is read and exported. The second invocation of `log-seal` reads the seal of the first.
 async fn a_sealed_log_that_is_read(app: &TestApp, nora: &Person) {
+    seal_an_entry(app).await;
+    app.seal().await.expect("the last seal");
+    assert_eq!(nora.app.get("/v1/me/access-log").await.expect("an answer").status, 200);
+    assert!(!nora.export().await.is_empty());
+}
+
+/// Notes an access of the last day by a person with a record link, and seals the day.
+pub(crate) async fn seal_an_entry(app: &TestApp) {
     let items = app.scan().await;
     let minted = items
         .iter()
         .find(|item| item["what"] == "link_minted")
-        .expect("an entry of nora");
+        .expect("an entry of a link");
     let owner = minted["pk"]
         .as_str()
         .and_then(|pk| pk.strip_prefix("LOG#"))
@@ -262,8 +271,6 @@ async fn a_sealed_log_that_is_read(app: &TestApp, nora: &Person) {
     let noted = table.note_hour(&owner, Access::RecordsListed, &Actor::Function, ended.begin());
     noted.await.expect("an entry");
     assert!(app.seal().await.expect("a seal") > 0);
-    app.seal().await.expect("the last seal");
-    assert_eq!(nora.app.get("/v1/me/access-log").await.expect("an answer").status, 200);
 }
 
 /// Demographics may change only while no pull is open.

@@ -91,7 +91,7 @@ fn policies_never_contain_a_wildcard() {
             }
             for resource in items(&statement["Resource"]) {
                 // A policy cannot name an object before it exists, so these prefixes are as narrow as possible.
-                let folders = ["/records/*", "/seals/*", "/shards/*"].iter();
+                let folders = ["/records/*", "/exports/*", "/seals/*", "/shards/*"].iter();
                 let text = folders.fold(resource.to_string(), |text, folder| text.replace(folder, "/"));
                 assert!(
                     resource.is_object() && !text.contains('*'),
@@ -294,7 +294,7 @@ fn only_log_seal_puts_seals_and_account_work_also_signs() {
     for action in ["kms:Sign", "kms:GetPublicKey"] {
         assert_eq!(granted_on_seals(action), signers, "{action}");
     }
-    let readers = BTreeSet::from(["account", "log-seal"].map(str::to_owned));
+    let readers = BTreeSet::from(["account", "account-work", "log-seal"].map(str::to_owned));
     for action in ["s3:GetObject", "s3:ListBucket"] {
         assert_eq!(granted_on_seals(action), readers, "{action}");
     }

@@ -14,14 +14,14 @@ use shared::domain::identity::Identity;
 use shared::domain::log::Access;
 use shared::domain::patient::PatientSlot;
 use shared::domain::person_root::{Grant, PersonRoot};
-use shared::domain::pull::Pull;
+use shared::domain::pull::{Pull, TimelineEntry};
 use shared::domain::record::{OpenRecords, Record};
 use shared::domain::replay::Replays;
 use shared::domain::{
     Aal2SessionHash, IdentitySessionId, MessageId, OwnerId, PatientId, PullId, RecordId, Time, UpstreamRequestId,
 };
 use shared::message::{Advance, Subject};
-use shared::store::{Condition, SeenMessage, TimelineEntry};
+use shared::store::{Condition, SeenMessage};
 
 use crate::Sabotage;
 

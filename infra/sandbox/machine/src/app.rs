@@ -190,6 +190,22 @@ impl App {
         self.send(Method::DELETE, CONSENT, None).await
     }
 
+    /// `POST /v1/me/exports`.
+    ///
+    /// # Errors
+    /// Fails if the API does not answer.
+    pub async fn request_export(&self) -> Result<Reply, NoReply> {
+        self.send(Method::POST, "/v1/me/exports", None).await
+    }
+
+    /// `GET /v1/me/exports/{id}`.
+    ///
+    /// # Errors
+    /// Fails if the API does not answer.
+    pub async fn read_export(&self, id: &str) -> Result<Reply, NoReply> {
+        self.get(&format!("/v1/me/exports/{id}")).await
+    }
+
     /// `DELETE /v1/me`, under an `Idempotency-Key`.
     ///
     /// # Errors

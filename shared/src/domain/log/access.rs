@@ -51,6 +51,10 @@ accesses! {
     LinkMinted = "link_minted",
     /// The access log was read; one entry an hour.
     LogRead = "log_read",
+    /// The person asked for an export of everything that is stored about them.
+    ExportRequested = "export_requested",
+    /// Links to an export were made; one entry an hour for each app.
+    ExportRead = "export_read",
     /// The person gave consent.
     ConsentGiven = "consent_given",
     /// The person withdrew consent.

@@ -154,6 +154,8 @@ const fn action(what: Access) -> &'static str {
         Access::RecordsListed
         | Access::LinkMinted
         | Access::LogRead
+        | Access::ExportRequested
+        | Access::ExportRead
         | Access::QuarantineShown
         | Access::TouchedListed => "R",
         Access::DemographicsChanged

@@ -1,9 +1,42 @@
 //! The events of a pull. The timeline keeps them, so they hold codes, ids and states, but never clinical data.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::FailureReason;
-use crate::domain::{SourceKind, SourceStatus, Time, UpstreamRequestId};
+use crate::domain::{RecordId, SourceKind, SourceStatus, Time, UpstreamRequestId};
+
+/// One line of a pull's timeline: the event, its time, and the record it made, if any. It holds no clinical data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TimelineEntry {
+    /// The pull's version after the event; 1 is the acceptance.
+    pub n: u64,
+    /// When the line was written.
+    pub at: Time,
+    /// The event; `None` for the acceptance itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<PullEvent>,
+    /// The record that the event made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<RecordId>,
+}
+
+impl TimelineEntry {
+    /// The event as the API shows it, with its time `until` as text.
+    #[must_use]
+    pub fn shown_event(&self) -> Value {
+        let Some(event) = &self.event else {
+            return json!({ "code": "accepted" });
+        };
+        let mut event = json!(event);
+        let until = event.get("until").and_then(Value::as_i64);
+        if let (Some(until), Some(fields)) = (until, event.as_object_mut()) {
+            fields.insert("until".to_owned(), Value::String(Time::from_millis(until).to_string()));
+        }
+        event
+    }
+}
 
 /// An event of a pull.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

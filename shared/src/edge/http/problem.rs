@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::domain::budget::Allowance;
 use crate::domain::consent::Notice;
 use crate::domain::input::FieldError;
-use crate::domain::{ReceiptId, RecordId};
+use crate::domain::{ExportId, ReceiptId, RecordId};
 
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -251,6 +251,17 @@ impl Next {
             action: "read_access_log",
             method: Some("GET"),
             url: Some(Cow::Owned(url)),
+            or: None,
+        }
+    }
+
+    /// Read an export, until it is complete.
+    #[must_use]
+    pub fn read_export(export: ExportId) -> Self {
+        Self {
+            action: "read_export",
+            method: Some("GET"),
+            url: Some(Cow::Owned(format!("/v1/me/exports/{export}"))),
             or: None,
         }
     }

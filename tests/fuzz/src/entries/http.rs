@@ -83,7 +83,7 @@ impl Http {
             ),
             "account" => (
                 Function::Account(runtime.block_on(account::Deps::read(&init))?),
-                Call::of_account(&world.record, &world.receipt),
+                Call::of_account(&world.record, &world.export, &world.receipt),
             ),
             _ => (
                 Function::Read(runtime.block_on(record_read::Deps::read(&init))?),

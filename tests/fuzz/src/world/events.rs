@@ -175,6 +175,12 @@ impl Call {
         Self::new("DELETE /v1/me", None)
     }
 
+    /// A request for an export.
+    #[must_use]
+    pub fn export() -> Self {
+        Self::new("POST /v1/me/exports", None)
+    }
+
     /// The call that reads a receipt, which takes no token.
     #[must_use]
     pub fn receipt(receipt: &str) -> Self {
@@ -186,12 +192,14 @@ impl Call {
 
     /// Routes of `account`.
     #[must_use]
-    pub fn of_account(record: &str, receipt: &str) -> Vec<Self> {
+    pub fn of_account(record: &str, export: &str, receipt: &str) -> Vec<Self> {
         vec![
             Self::consent(),
             Self::new("GET /v1/me/consent", None),
             Self::new("DELETE /v1/me/consent", None),
             Self::new("GET /v1/me/access-log", None),
+            Self::export(),
+            Self::with_id("GET /v1/me/exports/{id}", export),
             Self::report(record),
             Self::erase(),
             Self::receipt(receipt),

@@ -48,12 +48,14 @@ pub struct World {
     /// Fetch messages whose links lead to a record, to a truncated record, to a resource that is not a Bundle, and to a
     /// 404.
     pub fetches: Vec<Value>,
-    /// The `account-work` message about the erasure of the leaver, which waits for its second sweep.
+    /// The `account-work` messages about the export and the erasure of the leaver.
     pub account_work: Vec<Value>,
     /// The first person's pull.
     pub pull: String,
     /// The first person's record.
     pub record: String,
+    /// The leaver's export.
+    pub export: String,
     /// The receipt id of the leaver's erasure.
     pub receipt: String,
     env: Env,
@@ -80,6 +82,7 @@ impl World {
             account_work: Vec::new(),
             pull: String::new(),
             record: String::new(),
+            export: String::new(),
             receipt: String::new(),
             env: env(&aws.to_string(), &metriport.to_string()),
         };
@@ -142,8 +145,16 @@ impl World {
         Ok(())
     }
 
-    /// Takes the leaver's request for erasure.
+    /// Takes the leaver's requests for an export and for erasure.
     async fn leave(&mut self, steps: &Steps<'_>) -> Result<(), Failed> {
+        let export = Call {
+            subject: Some(LEAVER),
+            ..Call::export()
+        };
+        let (reply, sent) = steps.ask(&export).await?;
+        let id = reply.get("id").and_then(Value::as_str);
+        self.export = id.ok_or("no export id")?.to_owned();
+        self.account_work.push(last(&sent, "account-work")?.value()?);
         let erase = Call {
             subject: Some(LEAVER),
             ..Call::erase()

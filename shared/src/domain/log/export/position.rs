@@ -47,6 +47,15 @@ impl LogRangeError {
 }
 
 impl LogRange {
+    /// All days from `earliest` to today, without a limit to their number.
+    #[must_use]
+    pub fn all(earliest: LogDay, today: LogDay) -> Self {
+        Self {
+            from: earliest.min(today),
+            to: today,
+        }
+    }
+
     /// Reads the days. Without `to`, the last day is today, which is also the latest possible last day. Without `from`,
     /// the first day is 30 days earlier. Days before `earliest`, whose entries may have expired, are left out.
     ///

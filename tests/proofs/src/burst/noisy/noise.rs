@@ -114,6 +114,11 @@ impl Noise {
             Route::ReadConsent => app.get("/v1/me/consent").await,
             Route::GiveConsent => app.give_consent().await,
             Route::ReadAccessLog => app.get("/v1/me/access-log").await,
+            Route::RequestExport => app.request_export().await,
+            Route::ReadExport => {
+                let export = app.request_export().await?.text("/id");
+                app.read_export(&export).await
+            }
             Route::ReadIdentity => app.identity().await,
             Route::OpenChallenge => self.open_challenge().await,
             Route::StartQuery => {

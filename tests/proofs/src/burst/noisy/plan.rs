@@ -9,6 +9,8 @@ pub(super) enum Route {
     ReadConsent,
     GiveConsent,
     ReadAccessLog,
+    RequestExport,
+    ReadExport,
     ReadIdentity,
     OpenChallenge,
     StartQuery,
@@ -24,10 +26,12 @@ pub(super) enum Route {
 
 impl Route {
     /// All routes, in the order of the first half. `PutPatient` ends the verification that the routes before it need.
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::ReadConsent,
         Self::GiveConsent,
         Self::ReadAccessLog,
+        Self::RequestExport,
+        Self::ReadExport,
         Self::ReadIdentity,
         Self::OpenChallenge,
         Self::StartQuery,
@@ -47,6 +51,8 @@ impl Route {
             Self::ReadConsent => "GET /v1/me/consent",
             Self::GiveConsent => "PUT /v1/me/consent",
             Self::ReadAccessLog => "GET /v1/me/access-log",
+            Self::RequestExport => "POST /v1/me/exports",
+            Self::ReadExport => "GET /v1/me/exports/{id}",
             Self::ReadIdentity => "GET /v1/identity",
             Self::OpenChallenge => "POST /v1/aal2-challenges",
             Self::StartQuery => "POST /v1/network-queries",

@@ -1,11 +1,12 @@
 //! Erasures: the request, the job, and the deletion of a person's items.
 
 use shared::domain::erasure::{Erasure, ErasureId};
+use shared::domain::export::Export;
 use shared::domain::log::{Access, Actor};
 use shared::domain::person_root::PersonRoot;
-use shared::domain::{OwnerId, PatientId, Time};
+use shared::domain::{ExportId, OwnerId, PatientId, Time};
 use shared::store::{
-    Condition, EraseItems, ItemsToErase, ReadErasure, ReadUnfinishedErasures, RequestErasure, StoredItem,
+    Condition, EraseItems, ItemsToErase, ReadErasure, ReadExport, ReadUnfinishedErasures, RequestErasure, StoredItem,
     UnfinishedErasure, WriteErasure,
 };
 
@@ -70,6 +71,17 @@ impl ReadErasure for Io {
     async fn erasure(&self, id: ErasureId) -> Stored<Option<Erasure>> {
         let item = self.get(Key::Erasure(id)).await?;
         Ok(item.and_then(|item| item.erasure().cloned()))
+    }
+}
+
+/// Persons of the simulation ask for no exports.
+impl ReadExport for Io {
+    async fn export(&self, _owner: &OwnerId, _id: ExportId) -> Stored<Option<Export>> {
+        Ok(None)
+    }
+
+    async fn exports(&self, _owner: &OwnerId) -> Stored<Vec<Export>> {
+        Ok(Vec::new())
     }
 }
 

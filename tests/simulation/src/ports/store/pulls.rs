@@ -1,13 +1,13 @@
 //! Pulls and records, and the writes of each change.
 
 use shared::domain::person_root::PersonRoot;
-use shared::domain::pull::{Pull, PullEvent};
+use shared::domain::pull::{Pull, PullEvent, TimelineEntry};
 use shared::domain::record::{OpenRecords, Record};
 use shared::domain::{OwnerId, PullId, RecordId, Time};
 use shared::message::Subject;
 use shared::store::{
-    Condition, CreateRecord, ListPulls, PullWrite, ReadPull, ReadRecord, RecordWrite, SeenMessage, TimelineEntry,
-    WritePull, WritePullOnce, WriteRecord, WriteRecordOnce,
+    Condition, CreateRecord, ListPulls, PullWrite, ReadPull, ReadRecord, RecordWrite, SeenMessage, WritePull,
+    WritePullOnce, WriteRecord, WriteRecordOnce,
 };
 
 use super::Stored;

@@ -1,0 +1,339 @@
+//! The lines of an export about stored states. Each line names its kind.
+//!
+//! Every attribute is either in the line or left out by name, so that a new attribute does not compile before one of
+//! both is decided. Left out are hashes that only the stack can compute, secrets, and numbers of its own bookkeeping.
+
+use serde_json::{Map, Value, json};
+
+use crate::domain::challenge::{ChallengeSlot, Pending};
+use crate::domain::consent::Consent;
+use crate::domain::identity::{Identity, OpenSession, Proofed};
+use crate::domain::patient::{PatientLink, PatientSlot};
+use crate::domain::person_root::PersonRoot;
+use crate::domain::pull::{Pull, TimelineEntry};
+use crate::domain::quarantine::Quarantine;
+use crate::domain::record::Record;
+use crate::domain::{PullId, Time};
+
+/// Kinds of a person's items that an export leaves out, and why.
+pub const WITHHELD: [(&str, &str); 4] = [
+    ("OWNER#/OPEN_RECORDS", "it repeats the records that are unfinished"),
+    ("OWNER#/SHARES", "it counts requests of the last two days"),
+    ("OWNER#/IDEMPOTENCY#", "it repeats replies of the last day"),
+    ("OWNER#/EXPORT#", "it is an export"),
+];
+
+/// A stored state of a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoredState {
+    /// Consent and quarantine.
+    Root(PersonRoot),
+    /// The link to a patient.
+    Patient(PatientSlot),
+    /// The identity.
+    Identity(Identity),
+    /// The challenge.
+    Challenge(ChallengeSlot),
+    /// A pull.
+    Pull(Box<Pull>),
+    /// A line of a pull's timeline.
+    Event(PullId, TimelineEntry),
+    /// A record.
+    Record(Box<Record>),
+}
+
+impl StoredState {
+    /// The line, a JSON object without line breaks. Times are ISO 8601; an attribute without a value is absent.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let (kind, state) = match self {
+            Self::Root(root) => ("consent", of_root(root)),
+            Self::Patient(slot) => ("patient", of_patient(slot)),
+            Self::Identity(identity) => ("identity", of_identity(identity)),
+            Self::Challenge(slot) => ("challenge", of_challenge(slot)),
+            Self::Pull(pull) => ("networkQuery", of_pull(pull)),
+            Self::Event(pull, entry) => ("networkQueryEvent", of_event(*pull, entry)),
+            Self::Record(record) => ("record", of_record(record)),
+        };
+        let Value::Object(mut line) = without_nulls(state) else {
+            return String::new();
+        };
+        line.insert("kind".to_owned(), json!(kind));
+        Value::Object(line).to_string()
+    }
+}
+
+/// The value without members that are null.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let present = fields.into_iter().filter(|(_, value)| !value.is_null());
+            let present = present.map(|(name, value)| (name, without_nulls(value)));
+            Value::Object(present.collect::<Map<_, _>>())
+        }
+        Value::Array(values) => Value::Array(values.into_iter().map(without_nulls).collect()),
+        other => other,
+    }
+}
+
+fn time(at: Time) -> String {
+    at.to_string()
+}
+
+fn of_root(root: &PersonRoot) -> Value {
+    let PersonRoot {
+        grant: _,
+        consent,
+        withdrawn_at,
+        keep_ended_at,
+        quarantine,
+        erasure: _,
+        held_since: _,
+        version: _,
+    } = root;
+    json!({
+        "given": consent.as_ref().map(of_consent),
+        "withdrawnAt": withdrawn_at.map(time),
+        "keepEndedAt": keep_ended_at.map(time),
+        "quarantine": quarantine.as_ref().map(of_quarantine),
+    })
+}
+
+fn of_consent(consent: &Consent) -> Value {
+    let Consent {
+        scopes,
+        notice_version,
+        notice_sha256,
+        locale,
+        given_at,
+    } = consent;
+    json!({
+        "scopes": scopes,
+        "noticeVersion": notice_version,
+        "noticeSha256": notice_sha256,
+        "locale": locale,
+        "givenAt": time(*given_at),
+    })
+}
+
+fn of_quarantine(quarantine: &Quarantine) -> Value {
+    let Quarantine {
+        state,
+        pull,
+        since,
+        record,
+        reasons,
+        at,
+        purge_by,
+        ended_at,
+    } = quarantine;
+    json!({
+        "state": state,
+        "networkQuery": pull,
+        "since": time(*since),
+        "record": record,
+        "reasons": reasons,
+        "beganAt": time(*at),
+        "purgeBy": time(*purge_by),
+        "endedAt": ended_at.map(time),
+    })
+}
+
+fn of_patient(slot: &PatientSlot) -> Value {
+    let PatientSlot {
+        link,
+        intent,
+        refusals: _,
+        folder: _,
+        creating: _,
+        version: _,
+    } = slot;
+    let changing = intent.is_some().then_some(true);
+    let Some(PatientLink {
+        patient,
+        external_id,
+        demographics: _,
+        hie_opt_out,
+        fingerprint: _,
+        created,
+    }) = link
+    else {
+        return json!({ "changing": changing });
+    };
+    json!({
+        "patientId": patient,
+        "externalId": external_id,
+        "hieOptOut": hie_opt_out,
+        "createdHere": created,
+        "changing": changing,
+    })
+}
+
+fn of_identity(identity: &Identity) -> Value {
+    let Identity {
+        proofed,
+        session,
+        earlier,
+        superseded_other: _,
+        version: _,
+    } = identity;
+    let proofed = proofed.as_ref().map(|proofed| {
+        let Proofed {
+            id,
+            patient,
+            demographics: _,
+            at,
+            rejected_at,
+        } = proofed;
+        json!({
+            "proofedIdentityId": id,
+            "patientId": patient,
+            "verifiedAt": time(*at),
+            "rejectedAt": rejected_at.map(time),
+        })
+    });
+    let sessions = earlier.iter().chain(session).map(|session| {
+        let OpenSession {
+            id,
+            patient,
+            demographics: _,
+            expires_at,
+            mark: _,
+        } = session;
+        json!({ "id": id, "patientId": patient, "expiresAt": time(*expires_at) })
+    });
+    json!({ "proofed": proofed, "sessions": sessions.collect::<Vec<_>>() })
+}
+
+fn of_challenge(slot: &ChallengeSlot) -> Value {
+    let ChallengeSlot {
+        pending,
+        // The AAL2 session in it is a secret, and lives five minutes.
+        held: _,
+        version: _,
+    } = slot;
+    let Some(Pending {
+        id,
+        proofed_identity,
+        patient,
+        expires_at,
+    }) = pending
+    else {
+        return json!({});
+    };
+    json!({
+        "id": id,
+        "proofedIdentityId": proofed_identity,
+        "patientId": patient,
+        "expiresAt": time(*expires_at),
+    })
+}
+
+fn of_pull(pull: &Pull) -> Value {
+    let Pull {
+        id,
+        patient,
+        grant: _,
+        state,
+        sources,
+        request,
+        created_at,
+        start_at,
+        started_at,
+        ended_at,
+        start_by: _,
+        expires_at,
+        due_at: _,
+        due_seq: _,
+        version: _,
+        polls: _,
+        hie_record,
+        final_record,
+        all_answered,
+        unconfirmed,
+        reason,
+    } = pull;
+    let sources = sources.iter().map(|(kind, source)| {
+        json!({
+            "source": kind,
+            "status": source.status,
+            "completedAt": source.settled_at.map(time),
+            "httpStatus": source.http_status,
+        })
+    });
+    let records: Vec<_> = [hie_record, final_record].into_iter().flatten().collect();
+    json!({
+        "id": id,
+        "patientId": patient,
+        "status": state,
+        "sources": sources.collect::<Vec<_>>(),
+        "requestId": request,
+        "createdAt": time(*created_at),
+        "plannedStartAt": start_at.map(time),
+        "startedAt": started_at.map(time),
+        "completedAt": ended_at.map(time),
+        "expiresAt": time(*expires_at),
+        "records": records,
+        "allAnswered": all_answered,
+        "unconfirmed": unconfirmed,
+        "reason": reason,
+    })
+}
+
+fn of_event(pull: PullId, entry: &TimelineEntry) -> Value {
+    let TimelineEntry {
+        n,
+        at,
+        event: _,
+        record,
+    } = entry;
+    json!({
+        "networkQuery": pull,
+        "n": n,
+        "at": time(*at),
+        "event": entry.shown_event(),
+        "record": record,
+    })
+}
+
+fn of_record(record: &Record) -> Value {
+    let Record {
+        id,
+        pull,
+        phase,
+        patient,
+        grant: _,
+        query,
+        state,
+        request,
+        created_at,
+        expires_at: _,
+        ended_at,
+        due_at: _,
+        due_seq: _,
+        version: _,
+        attempt_until: _,
+        attempts,
+        looks: _,
+        unanswered: _,
+        unheard: _,
+        // What is in the object is read under the conditions of a record: the person's verified identity, consent, and
+        // no quarantine. So even its size and counts are behind the path.
+        object,
+        reason,
+    } = record;
+    json!({
+        "id": id,
+        "networkQuery": pull,
+        "phase": phase,
+        "patientId": patient,
+        "query": query,
+        "status": state,
+        "requestId": request,
+        "createdAt": time(*created_at),
+        "completedAt": ended_at.map(time),
+        "attempts": attempts,
+        "reason": reason,
+        "url": object.as_ref().map(|_| format!("/v1/records/{id}")),
+    })
+}
