@@ -23,6 +23,8 @@ const LOGGED = [
   "consent_given", "linked", "session_opened", "identity_verified", "challenge_opened", "pull_accepted",
   "pull_started", "pull_ended", "record_stored", "link_minted",
 ];
+/** Kinds of lines in an export. */
+const EXPORTED = ["consent", "patient", "identity", "networkQuery", "networkQueryEvent", "record", "access log"];
 /** Members of an available record. */
 const HIDDEN = ["link", "sha256", "bytes", "counts"];
 const EXPOSED = ["apigw-requestid", "idempotency-replayed", "ratelimit", "ratelimit-policy"];
@@ -102,6 +104,7 @@ assert.equal(result.error, undefined);
 assert.deepEqual(result.headers, EXPOSED, "the page reads every exposed header");
 assert.ok(result.etag, "the page reads the bucket's exposed headers");
 assert.deepEqual(LOGGED.filter((access) => !result.accesses.includes(access)), [], "the person's log names each access");
+assert.deepEqual(EXPORTED.filter((kind) => !result.exported.includes(kind)), [], "the export has each kind of state and the log");
 assert.equal(result.reported.status, "quarantined");
 assert.equal(result.hidden.status, "quarantined");
 const shown = HIDDEN.filter((member) => member in result.hidden);
@@ -123,5 +126,6 @@ const secs = ((performance.now() - began) / 1000).toFixed(1);
 console.log(
   `browser: 1 record of ${result.entries} resources and ${result.bytes} bytes pulled from another origin, hash correct, ` +
     `${result.replies} replies and ${result.headers.length} exposed headers read; its ${result.accesses.length} accesses listed, ` +
+    `everything exported in ${result.exported.length} lines, ` +
     `reported as another person's and hidden; erased with a receipt; 2 unlisted origins refused; ${secs} s`,
 );

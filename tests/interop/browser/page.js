@@ -56,6 +56,23 @@ async function hash(bytes) {
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/** Exports everything that is stored about the person; returns the lines of the states. */
+async function exportAll() {
+  const asked = await call("POST", "/v1/me/exports");
+  const complete = await until(async () => {
+    const shown = await call("GET", asked.next.url);
+    return shown.next.action !== "read_export" && shown;
+  });
+  const lines = [];
+  for (const part of complete.parts) {
+    const bytes = await (await fetch(part.link.url)).arrayBuffer();
+    if (await hash(bytes) !== part.sha256 || bytes.byteLength !== part.bytes) throw new Error(`${part.name} differs from its size and hash`);
+    const text = new TextDecoder().decode(bytes).trimEnd();
+    lines.push(...text.split("\n").filter(Boolean).map((line) => JSON.parse(line)));
+  }
+  return { parts: complete.parts.length, lines };
+}
+
 const steps = {
   async start() {
     const token = await fetch(`${api}/token?subject=person-in-a-browser`);
@@ -102,6 +119,8 @@ const steps = {
     const log = await call("GET", "/v1/me/access-log");
     const accesses = log.unsealed.entries.map((entry) => entry.what);
     tell(`my log of today: ${accesses.join(", ")}`);
+    const exported = await exportAll();
+    tell(`exported ${exported.lines.length} lines in ${exported.parts} files, each hash correct`);
     const reported = await call("POST", `${ended.next.url}/not-me`, { reason: "other_person" });
     const hidden = await call("GET", ended.next.url);
     tell(`reported as another person's: the record is ${hidden.status}`);
@@ -117,6 +136,7 @@ const steps = {
       receipt,
       bytes: bytes.byteLength, entries, replies: known.replies, headers: known.headers,
       etag: answer.headers.has("etag"), link: record.link.url, accesses, reported, hidden,
+      exported: exported.lines.map((line) => line.kind ?? "access log"),
     };
     document.querySelector("#end").textContent = "Done.";
   },
