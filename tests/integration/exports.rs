@@ -36,7 +36,7 @@ async fn read(person: &Person, id: &str) -> Reply {
 }
 
 /// Asks for an export; returns its id.
-async fn asked(person: &Person) -> String {
+async fn begin_export(person: &Person) -> String {
     let reply = ask(person).await;
     assert_eq!(reply.status, 202, "{:?}", reply.body);
     reply.text("/id")
@@ -65,6 +65,7 @@ async fn owner(app: &TestApp, subject: &str) -> String {
 async fn export_has_every_state_and_a_log_that_verifies() {
     let app = hurried().await;
     let (nora, record) = with_pull(&app, "nora").await;
+    assert_eq!(nora.record(&record).await.status, 200);
     seal_an_entry(&app).await;
     let items = app.scan().await;
     let owner = owner_of(&items, &app.patient_of("nora").await);
@@ -107,7 +108,7 @@ async fn export_has_every_state_and_a_log_that_verifies() {
     app.end().await;
 }
 
-/// What only the stack can use, or what opens something, is in no line.
+/// No line has a value that only the stack can use, or that opens something.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn export_holds_no_secret_of_the_stack() {
     let app = hurried().await;
@@ -161,7 +162,7 @@ async fn unfinished_export_answers_a_second_device_and_the_fourth_is_refused() {
     let (hold, app) = Hold::start().await;
     let nora = app.person("nora", "Jane").await;
     hold.call_of("account-work", "PutObject");
-    let first = asked(&nora).await;
+    let first = begin_export(&nora).await;
     hold.until_held().await;
     let shown = read(&nora, &first).await;
     assert_eq!(
@@ -169,7 +170,7 @@ async fn unfinished_export_answers_a_second_device_and_the_fourth_is_refused() {
         ("processing", "read_export")
     );
     assert!(shown.body.get("parts").is_none());
-    assert_eq!(asked(&nora).await, first);
+    assert_eq!(begin_export(&nora).await, first);
     hold.release();
     let complete = nora.until_export(&first).await;
     assert_eq!(complete.text("/status"), "available");
@@ -178,7 +179,7 @@ async fn unfinished_export_answers_a_second_device_and_the_fourth_is_refused() {
     nora.until_export(&second).await;
     let again = keyed.request_export().await.expect("an answer");
     assert_eq!((again.status, again.text("/id")), (202, second), "the stored reply");
-    nora.until_export(&asked(&nora).await).await;
+    nora.until_export(&begin_export(&nora).await).await;
     let before = app.snapshot().await;
     let fourth = ask(&nora).await;
     refused(&fourth, 429, "too_many_requests", "retry");
@@ -192,7 +193,7 @@ async fn unfinished_export_answers_a_second_device_and_the_fourth_is_refused() {
 async fn export_is_gone_after_its_day() {
     let app = TestApp::with(|options| options.time_scale = 8_640).await;
     let nora = app.person("nora", "Jane").await;
-    let id = asked(&nora).await;
+    let id = begin_export(&nora).await;
     until("the export is deleted", async || {
         app.reconcile().await;
         let gone = read(&nora, &id).await.status == 404;
@@ -228,7 +229,7 @@ async fn large_export_has_several_parts() {
             .await
             .expect("a row");
     }
-    let id = asked(&nora).await;
+    let id = begin_export(&nora).await;
     let export = nora.until_export(&id).await;
     let of_states = export.list("/parts").iter().filter(|part| part["content"] == "states");
     let lines: Vec<_> = of_states
@@ -261,7 +262,7 @@ async fn erasure_during_an_export_leaves_nothing_of_it() {
     assert_eq!(nora.link().await.status, 200);
     nora.export().await;
     hold.call_of("account-work", "PutObject");
-    let id = asked(&nora).await;
+    let id = begin_export(&nora).await;
     hold.until_held().await;
     let receipt = erase(&nora).await;
     refused(&ask(&nora).await, 409, "erasure_in_progress", "retry");

@@ -317,8 +317,7 @@ fn of_record(record: &Record) -> Value {
         looks: _,
         unanswered: _,
         unheard: _,
-        // What is in the object is read under the conditions of a record: the person's verified identity, consent, and
-        // no quarantine. So even its size and counts are behind the path.
+        // The object is read by the record's path, under the conditions of a record. Its size and counts belong to it.
         object,
         reason,
     } = record;
