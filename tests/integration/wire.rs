@@ -7,10 +7,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use shared::clock;
-use shared::domain::retention::{CORRELATION_DAYS, EndedBy, ITEMS};
+use shared::domain::retention::{CORRELATION_DAYS, EndedBy, ITEMS, OBJECTS};
 
+use crate::access_log::later::objects;
 use crate::erasure::{erase, until_erased};
 use crate::harness::{Person, TestApp};
+use crate::privileges::recorded::seal_an_entry;
 
 const SHAPES: &str = include_str!("wire/items.txt");
 const MESSAGES: &str = include_str!("wire/messages.txt");
@@ -32,6 +34,8 @@ async fn stored_items_and_messages_keep_their_shapes() {
     collect_items(&app, &mut items).await;
     nora.export().await;
     collect_items(&app, &mut items).await;
+    seal_an_entry(&app).await;
+    assert_kinds_of_objects(&app).await;
     app.reconcile().await;
     assert_eq!(nora.app.get("/v1/me/access-log").await.expect("an answer").status, 200);
     assert_eq!(nora.app.withdraw_consent().await.expect("an answer").status, 200);
@@ -89,6 +93,23 @@ async fn collect_items(app: &TestApp, items: &mut BTreeSet<String>) {
         assert_time_to_live(&kind, &item);
         items.extend(lines(&kind, &item));
     }
+}
+
+/// Every object is of a listed kind, and every listed kind is stored.
+async fn assert_kinds_of_objects(app: &TestApp) {
+    let records = app.objects().await.into_iter().map(|key| ("RecordsBucket", key));
+    let seals = objects(app, "").await.into_iter().map(|(key, _)| ("SealsBucket", key));
+    let mut stored = BTreeSet::new();
+    for (bucket, key) in records.chain(seals) {
+        let kinds = OBJECTS
+            .iter()
+            .filter(|kind| kind.bucket == bucket && key.starts_with(kind.prefix));
+        let of_key: Vec<_> = kinds.map(|kind| (kind.bucket, kind.prefix)).collect();
+        assert_eq!(of_key.len(), 1, "{bucket} {key}");
+        stored.extend(of_key);
+    }
+    let listed: BTreeSet<_> = OBJECTS.iter().map(|kind| (kind.bucket, kind.prefix)).collect();
+    assert_eq!(stored, listed);
 }
 
 /// The item has a time to live only if the table of retention states so, and that time is the stated one.

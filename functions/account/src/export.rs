@@ -6,26 +6,28 @@ use std::time::Duration;
 
 use serde::Serialize;
 use shared::Error;
-use shared::domain::export::{Export, ExportPart, ExportRequest, PartContent};
+use shared::domain::export::{Export, ExportPart, ExportRequest, ExportStatus, PartContent};
 use shared::domain::log::{Access, Actor};
-use shared::domain::{ExportId, OwnerId, Time};
-use shared::edge::http::{Code, Next, Problem};
+use shared::domain::{ExportId, OwnerId};
+use shared::edge::http::{Code, LinkView, Next, Problem};
 use shared::edge::refuse_erasing;
-use shared::message::{AccountWork, Link};
+use shared::message::AccountWork;
 use shared::ports::Clock;
 use shared::queue::SendAccountWork;
 use shared::records::MintExportLink;
-use shared::store::{Condition, NoteHour, ReadExport, ReadRoot, RequestExport};
+use shared::store::{NoteHour, ReadExport, ReadRoot, RequestExport, StoreError};
 
 /// How long a link to a part lives.
 const LINK_LIFE: Duration = Duration::from_secs(60);
+/// Maximum number of attempts to store the request.
+const ATTEMPTS: u32 = 8;
 
 /// An export.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportView {
     id: ExportId,
-    status: &'static str,
+    status: ExportStatus,
     requested_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     completed_at: Option<String>,
@@ -46,52 +48,45 @@ pub struct PartView {
     link: LinkView,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LinkView {
-    url: String,
-    expires_at: String,
-}
-
 shared::ports! {
     /// Takes a request for an export.
     pub trait TakeExportRequest = ReadRoot + ReadExport + RequestExport + SendAccountWork + Clock;
 }
 
-/// Begins an export with this id. An unfinished export answers the request instead.
+/// Begins an export with this id. An unfinished export answers the request instead, and so does the newest one if the
+/// person has as many as allowed.
 ///
 /// # Errors
-/// Refuses during an erasure, and while the person has as many exports as allowed. Also fails if the table fails. If
-/// only the message was not sent, `reconcile` sends it.
+/// Refuses during an erasure. Also fails if the table fails. If only the message was not sent, `reconcile` sends it.
 pub async fn request(
     io: &impl TakeExportRequest,
     owner: &OwnerId,
     actor: &Actor,
     id: ExportId,
 ) -> Result<ExportView, Error> {
-    refuse_erasing(&io.root(owner).await?)?;
-    let (present, now) = (io.exports(owner).await?, io.now());
-    let export = match Export::request(id, &present, now, io.timing()) {
-        ExportRequest::Present(export) => return Ok(view_export(&export, None)),
-        ExportRequest::TooMany(wait) => {
-            return Err(Problem::new(Code::TooManyRequests)
-                .retry_after(wait.as_secs() + 1)
-                .into());
+    let mut tries = 1;
+    loop {
+        refuse_erasing(&io.root(owner).await?)?;
+        let export = match Export::request(id, &io.exports(owner).await?, io.now(), io.timing()) {
+            ExportRequest::Present(export) => return Ok(view_export(&export, None)),
+            ExportRequest::New(export) => export,
+        };
+        match io.request_export(owner, &export, actor).await {
+            // An erasure or another export of the person began meanwhile.
+            Err(StoreError::Conflict(_)) if tries < ATTEMPTS => tries += 1,
+            stored => {
+                stored?;
+                // The export is stored, so a lost message only delays it.
+                if let Err(error) = io.send_account_work(&AccountWork::export(owner.clone(), id)).await {
+                    tracing::warn!(context = %error, "the message about an export was not sent");
+                }
+                return Ok(view_export(&export, None));
+            }
         }
-        ExportRequest::New(export) => export,
-    };
-    match io.request_export(owner, &export, actor).await {
-        Err(error) if error.lacks(Condition::NotErasing) => refuse_erasing(&io.root(owner).await?)?,
-        stored => stored?,
     }
-    // The export is stored, so a lost message only delays it.
-    if let Err(error) = io.send_account_work(&AccountWork::export(owner.clone(), id)).await {
-        tracing::warn!(context = %error, "the message about an export was not sent");
-    }
-    Ok(view_export(&export, None))
 }
 
-/// One export of the caller. A complete one has a link for each part; the access log then gets one entry an hour for
+/// One export of the caller. An available one has a link for each part; the access log then gets one entry an hour for
 /// each app.
 ///
 /// # Errors
@@ -102,10 +97,10 @@ pub async fn show(
     actor: &Actor,
     id: ExportId,
 ) -> Result<ExportView, Error> {
-    let (export, now) = (io.export(owner, id).await?, io.now());
-    let export = export.filter(|export| !export.has_expired(now));
-    let export = export.ok_or_else(|| Problem::new(Code::NotFound))?;
-    if export.completed_at.is_none() {
+    let (exports, now) = (io.exports(owner).await?, io.now());
+    let shown = |export: &Export| export.id == id && !export.has_expired(now);
+    let export = exports.into_iter().find(shown).ok_or_else(|| Problem::new(Code::NotFound))?;
+    if export.status() != ExportStatus::Available {
         return Ok(view_export(&export, None));
     }
     io.note_hour(owner, Access::ExportRead, actor, now).await?;
@@ -114,42 +109,38 @@ pub async fn show(
     for (index, part) in export.parts.iter().enumerate() {
         let name = part.file_name(index);
         let link = io.mint_part(id, part, &name, LINK_LIFE).await?;
-        parts.push(view_part(part, name, &link, expires_at));
+        parts.push(view_part(part, name, LinkView::new(&link, expires_at)));
     }
     Ok(view_export(&export, Some(parts)))
 }
 
 /// A part with the link to it, as its person sees it.
 #[must_use]
-pub fn view_part(part: &ExportPart, name: String, link: &Link, expires_at: Time) -> PartView {
+pub fn view_part(part: &ExportPart, name: String, link: LinkView) -> PartView {
     PartView {
         name,
         content: part.content,
         lines: part.lines,
         bytes: part.bytes,
         sha256: part.sha256.clone(),
-        link: LinkView {
-            url: link.as_str().to_owned(),
-            expires_at: expires_at.to_string(),
-        },
+        link,
     }
 }
 
-/// The export as its person sees it, with the links to its parts.
+/// The export as its person sees it. `parts` has the links, if they were made.
 #[must_use]
 pub fn view_export(export: &Export, parts: Option<Vec<PartView>>) -> ExportView {
-    let complete = parts.is_some();
     ExportView {
         id: export.id,
-        status: if complete { "available" } else { "processing" },
+        status: export.status(),
         requested_at: export.requested_at.to_string(),
-        completed_at: export.completed_at.filter(|_| complete).map(|at| at.to_string()),
+        completed_at: export.completed_at.map(|at| at.to_string()),
         expires_at: export.expires_at.to_string(),
-        parts,
-        next: if complete {
-            Next::NONE
-        } else {
-            Next::read_export(export.id)
+        next: match (export.status(), &parts) {
+            (ExportStatus::Failed, _) => Next::CONTACT_SUPPORT,
+            (ExportStatus::Available, Some(_)) => Next::NONE,
+            (ExportStatus::Available | ExportStatus::Processing, _) => Next::read_export(export.id),
         },
+        parts,
     }
 }

@@ -15,7 +15,7 @@ use shared::domain::pull::RecordPhase;
 use shared::domain::record::{Record, RecordQuery, RecordReason, RecordState, StoredObject};
 use shared::domain::{OwnerId, PullId, RecordId, Time};
 use shared::edge::budget::MintEntry;
-use shared::edge::http::{Code, Next, Problem};
+use shared::edge::http::{Code, LinkView, Next, Problem};
 use shared::edge::{QuarantineView, consented, verified, view_quarantine};
 use shared::ports::{Clock, ConsentTerms, Retention};
 use shared::records::MintLink;
@@ -55,13 +55,6 @@ pub struct RecordView {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<RecordReason>,
     next: Next,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LinkView {
-    url: String,
-    expires_at: String,
 }
 
 /// The status of a record that a quarantine hides.
@@ -185,12 +178,8 @@ async fn with_link(
     let link = io
         .mint(&object.key, &format!("record-{date}.{form}"), LINK_LIFE)
         .await?;
-    let link = LinkView {
-        url: link.as_str().to_owned(),
-        expires_at: now.plus(LINK_LIFE).to_string(),
-    };
     let mut view = of_record(record, now);
-    view.link = Some(link);
+    view.link = Some(LinkView::new(&link, now.plus(LINK_LIFE)));
     Ok((view, Some(allowance)))
 }
 

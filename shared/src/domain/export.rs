@@ -14,8 +14,6 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 pub use state::{StoredState, WITHHELD};
@@ -23,8 +21,8 @@ pub use state::{StoredState, WITHHELD};
 use super::log::export::ExportPosition;
 use super::{ExportId, Time, Timing};
 
-/// Maximum number of a person's exports at a time. Each lives for a day.
-const EXPORTS_MAX: usize = 3;
+/// Maximum number of a person's exports at a time.
+pub const EXPORTS_MAX: u8 = 3;
 
 /// The content of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,11 +94,13 @@ impl ExportPart {
 pub struct Export {
     /// Its id.
     pub id: ExportId,
+    /// Its place among the person's exports, from 1 to [`EXPORTS_MAX`].
+    pub place: u8,
     /// When the person asked.
     pub requested_at: Time,
-    /// When it is deleted. From then on, it is not shown.
+    /// When it is no longer shown.
     pub expires_at: Time,
-    /// The start of the next part; `None` once every part is stored.
+    /// The start of the next part; `None` once every part is stored, and after a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<PartStart>,
     /// The stored parts, in order.
@@ -114,15 +114,25 @@ pub struct Export {
     pub version: u64,
 }
 
+/// The state of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExportStatus {
+    /// Parts are being written.
+    Processing,
+    /// Every part is stored.
+    Available,
+    /// A stored item could not be read, so the export was given up.
+    Failed,
+}
+
 /// The answer to a request for an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExportRequest {
     /// This export is new.
     New(Export),
-    /// This export, which is unfinished or was made by the same request, answers the request.
+    /// This export answers the request, too.
     Present(Export),
-    /// The person has as many exports as allowed. The first one expires after this time.
-    TooMany(Duration),
 }
 
 /// The next step of an export.
@@ -132,30 +142,44 @@ pub enum ExportStep {
     Write(PartStart),
     /// Delete the parts, then the item.
     Delete,
-    /// Every part is stored, and the export has not expired.
+    /// Every part is stored, or none is to be written any more.
     Nothing,
 }
 
 impl Export {
-    /// Answers the request with this id for an export, when the person has these.
+    /// Answers the request with this id for an export, when the person has these. An unfinished export answers every
+    /// request, and so does the newest one if no place is free.
     #[must_use]
     pub fn request(id: ExportId, present: &[Self], now: Time, timing: Timing) -> ExportRequest {
-        let alive = || present.iter().filter(|export| !export.has_expired(now));
-        if let Some(same) = alive().find(|export| export.id == id || export.completed_at.is_none()) {
+        let same = |export: &&Self| export.id == id || export.status() == ExportStatus::Processing;
+        let shown = || present.iter().filter(|export| !export.has_expired(now));
+        if let Some(same) = shown().find(same) {
             return ExportRequest::Present(same.clone());
         }
-        match alive().map(|export| export.expires_at).min() {
-            Some(first) if alive().count() >= EXPORTS_MAX => ExportRequest::TooMany(now.until(first)),
-            _ => ExportRequest::New(Self {
+        let is_free = |place: &u8| present.iter().all(|export| export.place != *place);
+        match ((1..=EXPORTS_MAX).find(is_free), present.iter().max_by_key(|export| export.requested_at)) {
+            (None, Some(newest)) => ExportRequest::Present(newest.clone()),
+            (place, _) => ExportRequest::New(Self {
                 id,
+                place: place.unwrap_or(1),
                 requested_at: now,
                 expires_at: now.plus(timing.export_life()),
                 next: Some(PartStart::States(None)),
                 parts: Vec::new(),
                 completed_at: None,
-                due_at: now.plus(timing.export_lease()),
+                due_at: now,
                 version: 1,
             }),
+        }
+    }
+
+    /// The state.
+    #[must_use]
+    pub const fn status(&self) -> ExportStatus {
+        match (&self.next, self.completed_at) {
+            (Some(_), _) => ExportStatus::Processing,
+            (None, Some(_)) => ExportStatus::Available,
+            (None, None) => ExportStatus::Failed,
         }
     }
 
@@ -165,28 +189,61 @@ impl Export {
         self.expires_at <= now
     }
 
-    /// The next step.
+    /// The export that a worker has claimed. `None` if it is not due: another worker is at work, or it waits for its
+    /// deletion.
     #[must_use]
-    pub fn step(&self, now: Time) -> ExportStep {
+    pub fn claim(&self, now: Time, timing: Timing) -> Option<Self> {
+        (self.due_at <= now).then(|| self.with_due(now.plus(timing.export_lease())))
+    }
+
+    /// The next step of a claimed export. No part begins after the export has expired, and every worker has ended
+    /// before the parts are deleted.
+    #[must_use]
+    pub fn step(&self, now: Time, timing: Timing) -> ExportStep {
         match &self.next {
-            _ if self.has_expired(now) => ExportStep::Delete,
-            Some(start) => ExportStep::Write(start.clone()),
-            None => ExportStep::Nothing,
+            _ if self.delete_at(timing) <= now => ExportStep::Delete,
+            Some(start) if !self.has_expired(now) => ExportStep::Write(start.clone()),
+            _ => ExportStep::Nothing,
         }
     }
 
-    /// The export with another part, and with the start of the part after it.
+    fn delete_at(&self, timing: Timing) -> Time {
+        self.expires_at.plus(timing.transfer())
+    }
+
+    /// The export with another part, unless that is empty, and with the start of the part after it.
     #[must_use]
-    pub fn with_part(&self, part: ExportPart, next: Option<PartStart>, now: Time, timing: Timing) -> Self {
-        let mut changed = self.clone();
-        changed.due_at = match next {
-            Some(_) => self.expires_at.min(now.plus(timing.export_lease())),
-            None => self.expires_at,
-        };
+    pub fn with_part(&self, part: Option<ExportPart>, next: Option<PartStart>, now: Time, timing: Timing) -> Self {
+        let mut changed = self.with_due(match next {
+            Some(_) => now.plus(timing.export_lease()),
+            None => self.delete_at(timing),
+        });
         changed.completed_at = next.is_none().then_some(now);
         changed.next = next;
-        changed.parts.push(part);
-        changed.version += 1;
+        changed.parts.extend(part);
         changed
+    }
+
+    /// The export that is given up.
+    #[must_use]
+    pub fn fail(&self, timing: Timing) -> Self {
+        Self {
+            next: None,
+            ..self.with_due(self.delete_at(timing))
+        }
+    }
+
+    /// The export that waits for its deletion.
+    #[must_use]
+    pub fn rest(&self, timing: Timing) -> Self {
+        self.with_due(self.delete_at(timing))
+    }
+
+    fn with_due(&self, due_at: Time) -> Self {
+        Self {
+            due_at,
+            version: self.version + 1,
+            ..self.clone()
+        }
     }
 }

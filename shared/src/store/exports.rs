@@ -8,7 +8,7 @@ use super::{Condition, Result, StoreError, Table, keys};
 use crate::domain::export::{Export, StoredState, WITHHELD};
 use crate::domain::log::{Access, Actor};
 use crate::domain::retention::kind_of;
-use crate::domain::{ExportId, OwnerId};
+use crate::domain::OwnerId;
 use crate::ports::port;
 
 /// A part of a person's states.
@@ -23,9 +23,7 @@ pub struct StatesPage {
 port! {
     /// Reads exports.
     pub trait ReadExport via HasStore {
-        /// One export.
-        async fn export(&self, owner: &OwnerId, id: ExportId) -> Result<Option<Export>>;
-        /// All exports of a person, expired ones included.
+        /// A person's exports, expired ones included.
         async fn exports(&self, owner: &OwnerId) -> Result<Vec<Export>>;
     }
 }
@@ -34,7 +32,7 @@ port! {
     /// Takes requests for exports.
     pub trait RequestExport via HasStore {
         /// Stores a new export, and logs the request. Fails if the person is being erased
-        /// ([`Condition::NotErasing`]), or if the export exists ([`Condition::ExportAsRead`]).
+        /// ([`Condition::NotErasing`]), or if another export has its place ([`Condition::ExportAsRead`]).
         async fn request_export(&self, owner: &OwnerId, export: &Export, actor: &Actor) -> Result<()>;
     }
 }
@@ -59,10 +57,6 @@ port! {
 }
 
 impl ReadExport for Table {
-    async fn export(&self, owner: &OwnerId, id: ExportId) -> Result<Option<Export>> {
-        self.get(keys::export(owner, id), "export").await
-    }
-
     async fn exports(&self, owner: &OwnerId) -> Result<Vec<Export>> {
         self.list_all(keys::owner_partition(owner), keys::EXPORT, "export")
             .await
@@ -92,7 +86,7 @@ impl WriteExport for Table {
 
     async fn delete_export(&self, owner: &OwnerId, export: &Export) -> Result<()> {
         self.transaction()
-            .delete(Condition::ExportAsRead, keys::export(owner, export.id), export.version)?
+            .delete(Condition::ExportAsRead, keys::export(owner, export.place), export.version)?
             .commit()
             .await
     }
@@ -104,7 +98,7 @@ impl ReadStates for Table {
         let call = call
             .key_condition_expression("pk = :pk AND sk > :after")
             .expression_attribute_values(":pk", text(keys::owner_partition(owner)))
-            // No sort key is a space.
+            // Every sort key is greater than a space.
             .expression_attribute_values(":after", text(after.unwrap_or(" ")));
         let answer = call.send().await.map_err(|error| refused(&error))?;
         let last = answer.last_evaluated_key.as_ref().map(sort_key).transpose()?;
@@ -163,7 +157,7 @@ impl Transaction<'_> {
         self.put(
             Condition::ExportAsRead,
             &replaces,
-            keys::export(owner, export.id),
+            keys::export(owner, export.place),
             export,
             [due],
         )

@@ -5,7 +5,7 @@ use crate::domain::budget::Budget;
 use crate::domain::erasure::ErasureId;
 use crate::domain::log::{LogDay, LogEntry, SHARDS, shard};
 use crate::domain::{
-    Aal2SessionHash, ExportId, IdentitySessionId, MessageId, OwnerId, PatientId, PullId, RecordId, UpstreamRequestId,
+    Aal2SessionHash, IdentitySessionId, MessageId, OwnerId, PatientId, PullId, RecordId, UpstreamRequestId,
 };
 use crate::idempotency::KeyHash;
 
@@ -71,8 +71,8 @@ pub(super) fn event(owner: &OwnerId, pull: PullId, n: u64) -> Key {
 pub(super) fn record(owner: &OwnerId, record: RecordId) -> Key {
     key(owner_partition(owner), format!("{RECORD}{record}"))
 }
-pub(super) fn export(owner: &OwnerId, export: ExportId) -> Key {
-    key(owner_partition(owner), format!("{EXPORT}{export}"))
+pub(super) fn export(owner: &OwnerId, place: u8) -> Key {
+    key(owner_partition(owner), format!("{EXPORT}{place}"))
 }
 pub(super) fn idempotency(owner: &OwnerId, hash: &KeyHash) -> Key {
     key(owner_partition(owner), format!("IDEMPOTENCY#{}", hash.as_str()))

@@ -175,7 +175,7 @@ impl KeyFile {
 }
 
 /// The objects of the locked bucket under a prefix, by key.
-pub(super) async fn objects(app: &TestApp, prefix: &str) -> Vec<(String, Vec<u8>)> {
+pub(crate) async fn objects(app: &TestApp, prefix: &str) -> Vec<(String, Vec<u8>)> {
     let s3 = app.aws().s3();
     let listed = s3
         .list_objects_v2()

@@ -2,6 +2,7 @@
 
 pub mod caller;
 pub mod event;
+mod link;
 pub mod once;
 pub mod problem;
 pub mod rate_limit;
@@ -10,6 +11,7 @@ pub mod request;
 
 pub use caller::Caller;
 pub use event::serve;
+pub use link::LinkView;
 pub use once::{Attempt, Post, PostAnswer};
 pub use problem::{Code, Next, Problem, SignIn};
 pub use rate_limit::limited;
