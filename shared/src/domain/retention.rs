@@ -1,6 +1,10 @@
 //! How long each kind of stored item and object stays, and what ends it. `docs/trust.md` explains the table to a reader
 //! of it; tests compare it with the items of a recorded pull and with the template's lifecycle rules.
 
+mod check;
+
+pub use check::{RetentionCheck, RetentionRule};
+
 /// Days for which rows stay that correlate webhooks, or remember messages and AAL2 sessions.
 pub const CORRELATION_DAYS: u16 = 90;
 /// Days for which the count of a day's calls stays.
