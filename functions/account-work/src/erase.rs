@@ -1,9 +1,5 @@
 //! Erases one person, step by step.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
-
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use shared::Error;
 use shared::domain::budget::{Budget, Turn};
 use shared::domain::consent;
@@ -11,7 +7,6 @@ use shared::domain::erasure::{
     BucketEntry, Erasure, ErasureId, ErasureStep, ReceiptContext, ReceiptStatement, SignedReceipt, SweepInput,
 };
 use shared::domain::log::Actor;
-use shared::domain::record::Record;
 use shared::domain::{OwnerId, PatientId, Time};
 use shared::edge::budget::{DeleteInTurn, PauseCalls, apply_limits};
 use shared::metrics::{Metric, Metrics};
@@ -20,17 +15,20 @@ use shared::ports::{Clock, StackName};
 use shared::records::{Bucket, EraseObjects};
 use shared::seals::SignSeal;
 use shared::store::{
-    Condition, EraseItems, ItemsToErase, ReadPatient, ReadRoot, StoreError, StoredItem, WithdrawConsent,
+    Condition, EraseItems, ItemsToErase, ReadErasure, ReadPatient, ReadRoot, StoreError, StoredItem, WithdrawConsent,
     WithdrawalWrite, WriteErasure,
 };
 
+use crate::objects::{delete, loose_keys};
 use crate::remaining::remaining;
-use crate::{LogRetention, Ports};
+use crate::{LogRetention, STEP_MAX};
 
-/// Time that must be left before a step begins. A step deletes at most 200 entries of the bucket.
-const STEP_MAX: Duration = Duration::from_secs(60);
-/// Number of entries of the bucket that are deleted at the same time.
-const DELETIONS_AT_ONCE: usize = 8;
+shared::ports! {
+    /// Erases a person.
+    pub trait Erase = ReadErasure + WriteErasure + EraseItems + ReadRoot + ReadPatient + WithdrawConsent + EraseObjects
+        + DeletePatient + DeleteInTurn + PauseCalls + SignSeal + StackName + LogRetention + Clock;
+}
+
 /// Maximum number of transactions that end open work in one step.
 const WITHDRAWALS_MAX: u32 = 64;
 
@@ -43,7 +41,7 @@ const SUPERSEDED: &str = "another worker continues";
 /// # Errors
 /// Fails if the table, the bucket or the key fails. SQS redelivers the message, and the next worker goes on from the
 /// stored stage. A failure of Metriport is stored, and the call is made again later.
-pub async fn erase(io: &impl Ports, metrics: &Metrics, id: ErasureId, end: Time) -> Result<&'static str, Error> {
+pub async fn erase(io: &impl Erase, metrics: &Metrics, id: ErasureId, end: Time) -> Result<&'static str, Error> {
     let Some(mut job) = io.erasure(id).await? else {
         return Ok("unknown");
     };
@@ -107,19 +105,6 @@ async fn end_work(
         }
     }
     Err(StoreError::Conflict(vec![Condition::PullAsRead]).into())
-}
-
-/// Keys of objects outside the person's folder, where earlier versions stored them. A record without an object may have
-/// one there that its item does not name.
-fn loose_keys(records: &[Record], prefix: Option<&str>) -> Vec<String> {
-    let keys = records.iter().flat_map(|record| {
-        let stored = record.object.as_ref().map(|object| object.key.clone());
-        let possible = Bucket::key(None, record.id, record.query.conversion);
-        stored.into_iter().chain(record.object.is_none().then_some(possible))
-    });
-    let inside = |key: &String| prefix.is_some_and(|prefix| key.starts_with(prefix));
-    let loose: BTreeSet<_> = keys.filter(|key| !inside(key)).collect();
-    loose.into_iter().collect()
 }
 
 /// Deletes the patient at Metriport. A refusal is stored with the time of the next call.
@@ -194,15 +179,6 @@ async fn entries(io: &impl EraseObjects, job: &Erasure) -> Result<Vec<BucketEntr
         }
     }
     Ok(Vec::new())
-}
-
-async fn delete(io: &impl EraseObjects, entries: &[BucketEntry]) -> Result<(), Error> {
-    let calls = entries.iter().map(|entry| io.erase_entry(entry));
-    stream::iter(calls)
-        .buffer_unordered(DELETIONS_AT_ONCE)
-        .try_collect::<Vec<()>>()
-        .await?;
-    Ok(())
 }
 
 /// Signs the receipt, and leaves of the person only what the receipt names.

@@ -7,7 +7,10 @@
 
 pub mod erase;
 pub mod handler;
+mod objects;
 mod remaining;
+
+use std::time::Duration;
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use shared::clock::{self, SystemClock};
@@ -28,6 +31,9 @@ shared::ports! {
     pub trait Ports = ReadErasure + WriteErasure + EraseItems + ReadRoot + ReadPatient + WithdrawConsent
         + EraseObjects + DeletePatient + DeleteInTurn + PauseCalls + SignSeal + StackName + LogRetention + Clock;
 }
+
+/// Time that must be left before a step begins. A step deletes at most 200 entries of the bucket.
+const STEP_MAX: Duration = Duration::from_secs(60);
 
 /// How long the logs are kept.
 pub trait LogRetention {
