@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use shared::clock;
 use shared::domain::retention::{CORRELATION_DAYS, EndedBy, ITEMS};
 
+use crate::consent::retention::check_records;
 use crate::erasure::{erase, until_erased};
 use crate::harness::{Person, TestApp};
 
@@ -30,7 +31,7 @@ async fn stored_items_and_messages_keep_their_shapes() {
     collect_items(&app, &mut items).await;
     nora.report(&record, "other").await;
     collect_items(&app, &mut items).await;
-    app.reconcile().await;
+    check_records(&app).await;
     assert_eq!(nora.app.get("/v1/me/access-log").await.expect("an answer").status, 200);
     assert_eq!(nora.app.withdraw_consent().await.expect("an answer").status, 200);
     collect_items(&app, &mut items).await;
@@ -146,7 +147,7 @@ fn item_kind(item: &Value) -> String {
 }
 
 fn message_kind(body: &Value) -> &'static str {
-    ["run", "link", "event", "erasure"]
+    ["run", "link", "event", "erasure", "retention"]
         .into_iter()
         .find(|field| !body[field].is_null())
         .unwrap_or("record")

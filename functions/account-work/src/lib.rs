@@ -1,35 +1,41 @@
-//! `account-work`: erases persons. Only this function may delete what is stored about a person, except locks.
+//! `account-work`: erases persons, and deletes records whose retention has ended. Only this function may delete what is
+//! stored about a person, except locks.
 //!
-//! A message names an erasure. The worker reads the erasure's stage and continues from there, until the erasure waits
-//! or its own time ends. Each step writes the stage, so a worker can die between any two calls. After the lease,
-//! `reconcile` sends the message again. Two workers on one erasure cannot count a deletion twice, because each write
-//! requires the version that was read.
+//! A message names an erasure, or a person whose records [`retain`] checks. The worker of an erasure reads its stage
+//! and continues from there, until the erasure waits or its own time ends. Each step writes the stage, so a worker can
+//! die between any two calls. After the lease, `reconcile` sends the message again. Two workers on one erasure cannot
+//! count a deletion twice, because each write requires the version that was read.
 
 pub mod erase;
 pub mod handler;
 mod objects;
 mod remaining;
+pub mod retain;
 
 use std::time::Duration;
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use shared::clock::{self, SystemClock};
-use shared::config::Env;
+use shared::config::{self, Env};
 use shared::domain::Time;
+use shared::domain::consent::ConsentRule;
 use shared::edge::budget::{DeleteInTurn, PauseCalls, RateBudget};
 use shared::edge::init::{BACKGROUND, Init, InitError};
 use shared::metrics::Metrics;
 use shared::metriport::{Client, DeletePatient};
-use shared::ports::{Clock, StackName};
+use shared::ports::{Clock, ConsentTerms, Retention, StackName};
 use shared::queue::{DeadLetterQueue, SourceQueue};
-use shared::records::{Bucket, EraseObjects};
+use shared::records::{Bucket, EraseObjects, ListObjects};
 use shared::seals::{SealKey, SignSeal};
-use shared::store::{EraseItems, ReadErasure, ReadPatient, ReadRoot, Table, WithdrawConsent, WriteErasure};
+use shared::store::{
+    EraseItems, ReadErasure, ReadPatient, ReadRetention, ReadRoot, RetainRecords, Table, WithdrawConsent, WriteErasure,
+};
 
 shared::ports! {
     /// The ports that the steps use.
     pub trait Ports = ReadErasure + WriteErasure + EraseItems + ReadRoot + ReadPatient + WithdrawConsent
-        + EraseObjects + DeletePatient + DeleteInTurn + PauseCalls + SignSeal + StackName + LogRetention + Clock;
+        + ReadRetention + RetainRecords + ListObjects + EraseObjects + DeletePatient + DeleteInTurn + PauseCalls
+        + SignSeal + StackName + LogRetention + ConsentTerms + Retention + Clock;
 }
 
 /// Time that must be left before a step begins. A step deletes at most 200 entries of the bucket.
@@ -52,6 +58,8 @@ pub struct Deps {
     key: SealKey,
     dead_letters: DeadLetterQueue,
     stack: String,
+    consent_rule: ConsentRule,
+    record_retention_days: u32,
     access_log_days: u16,
     log_days: u16,
     clock: SystemClock,
@@ -66,7 +74,14 @@ shared::holds!(Deps {
     HasSealKey: key: SealKey,
     HasClock: clock: SystemClock,
     HasStackName: stack: String,
+    HasConsentRule: consent_rule: ConsentRule,
 });
+
+impl Retention for Deps {
+    fn record_retention_days(&self) -> u32 {
+        self.record_retention_days
+    }
+}
 
 impl LogRetention for Deps {
     fn access_log_days(&self) -> u16 {
@@ -98,6 +113,8 @@ impl Deps {
             key: init.seal_key()?,
             dead_letters: init.dead_letters(SourceQueue::AccountWork)?,
             stack: init.stack_name()?,
+            consent_rule: config::consent_rule(&init.env)?,
+            record_retention_days: config::record_retention_days(&init.env)?,
             access_log_days: init.env.days("ACCESS_LOG_RETENTION_DAYS")?,
             log_days: init.env.days("LOG_RETENTION_DAYS")?,
             clock: init.clock(),

@@ -9,6 +9,8 @@ pub use check::{RetentionCheck, RetentionRule};
 pub const CORRELATION_DAYS: u16 = 90;
 /// Days for which the count of a day's calls stays.
 pub const DAY_COUNT_DAYS: u16 = 8;
+/// The parameter with the days for which records stay without consent to `keep`.
+const RECORD_DAYS: &str = "RecordRetentionDays";
 
 /// The end of an item or object.
 ///
@@ -18,6 +20,9 @@ pub const DAY_COUNT_DAYS: u16 = 8;
 pub enum EndedBy {
     /// The person's request for erasure.
     Person,
+    /// The person's request for erasure. Without consent to `keep`, a retention check ends it earlier, after the days
+    /// of this parameter.
+    PersonOrCheck(&'static str),
     /// The end of the work that it locks. Its deadline frees the lock if no process deletes the item.
     Work,
     /// The time to live, this many days after the last write.
@@ -52,15 +57,16 @@ const fn item(keys: &'static str, ended_by: EndedBy) -> ItemKind {
 }
 
 /// Every kind of item.
-pub const ITEMS: [ItemKind; 23] = [
+pub const ITEMS: [ItemKind; 24] = [
     item("OWNER#/PATIENT", EndedBy::Person),
     item("OWNER#/IDENTITY", EndedBy::Person),
     item("OWNER#/PERSON", EndedBy::Person),
     item("OWNER#/CHALLENGE", EndedBy::Person),
     item("OWNER#/RUN#", EndedBy::Person),
     item("OWNER#/EVENT#", EndedBy::Person),
-    item("OWNER#/RECORD#", EndedBy::Person),
+    item("OWNER#/RECORD#", EndedBy::PersonOrCheck(RECORD_DAYS)),
     item("OWNER#/OPEN_RECORDS", EndedBy::Person),
+    item("OWNER#/RETENTION", EndedBy::Person),
     item("OWNER#/SHARES", EndedBy::Computed),
     item("OWNER#/IDEMPOTENCY#", EndedBy::Computed),
     item("PATIENT#/OWNER", EndedBy::Person),
@@ -110,7 +116,7 @@ pub struct ObjectKind {
 pub const OBJECTS: [ObjectKind; 2] = [
     ObjectKind {
         bucket: "RecordsBucket",
-        ended_by: EndedBy::Person,
+        ended_by: EndedBy::PersonOrCheck(RECORD_DAYS),
     },
     ObjectKind {
         bucket: "SealsBucket",

@@ -1,6 +1,6 @@
-//! The messages in queues: due work, links to fetch, webhook events, erasures, and reasons of dead letters. They carry
-//! ids and states, and the link of a consolidated query that we asked for, but never clinical data. Every message names
-//! its version, so that a consumer can refuse an unknown version.
+//! The messages in queues: due work, links to fetch, webhook events, work on persons, and reasons of dead letters. They
+//! carry ids and states, and the link of a consolidated query that we asked for, but never clinical data. Every message
+//! names its version, so that a consumer can refuse an unknown version.
 
 pub mod dead_letter;
 pub mod webhook;
@@ -104,9 +104,20 @@ pub struct AccountWork {
 pub enum AccountSubject {
     /// An erasure.
     Erasure(ErasureId),
+    /// A check of the person's records, whose retention may have ended.
+    Retention(OwnerId),
 }
 
 impl AccountWork {
+    /// The message about this work.
+    #[must_use]
+    pub const fn about(subject: AccountSubject) -> Self {
+        Self {
+            version: VERSION,
+            subject,
+        }
+    }
+
     /// The message about an erasure.
     #[must_use]
     pub const fn erase(erasure: ErasureId) -> Self {
@@ -118,13 +129,7 @@ impl AccountWork {
     pub const fn erasure(&self) -> Option<ErasureId> {
         match &self.subject {
             AccountSubject::Erasure(erasure) => Some(*erasure),
-        }
-    }
-
-    const fn about(subject: AccountSubject) -> Self {
-        Self {
-            version: VERSION,
-            subject,
+            AccountSubject::Retention(_) => None,
         }
     }
 }
@@ -214,6 +219,10 @@ mod tests {
         let text = format!(r#"{{"version":1,"erasure":"{hex}"}}"#);
         let work: AccountWork = parse(&text).unwrap();
         assert_eq!(work, AccountWork::erase(ErasureId::parse(&hex).unwrap()));
+        assert_eq!(serde_json::to_string(&work).unwrap(), text);
+        let text = format!(r#"{{"version":1,"retention":"{OWNER}"}}"#);
+        let work: AccountWork = parse(&text).unwrap();
+        assert_eq!(work.subject, AccountSubject::Retention(OwnerId::parse(OWNER).unwrap()));
         assert_eq!(serde_json::to_string(&work).unwrap(), text);
     }
 

@@ -26,6 +26,7 @@ pub(super) const IDENTITY: &str = "IDENTITY";
 pub(super) const ROOT: &str = "PERSON";
 pub(super) const SHARES: &str = "SHARES";
 pub(super) const OPEN_RECORDS: &str = "OPEN_RECORDS";
+pub(super) const RETENTION: &str = "RETENTION";
 pub(super) const PULL: &str = "RUN#";
 pub(super) const RECORD: &str = "RECORD#";
 
@@ -71,6 +72,9 @@ pub(super) fn shares(owner: &OwnerId) -> Key {
 }
 pub(super) fn open_records(owner: &OwnerId) -> Key {
     key(owner_partition(owner), OPEN_RECORDS)
+}
+pub(super) fn retention(owner: &OwnerId) -> Key {
+    key(owner_partition(owner), RETENTION)
 }
 pub(super) fn patient_owner(patient: &PatientId) -> Key {
     key(format!("PATIENT#{}", patient.as_str()), "OWNER")
@@ -171,6 +175,10 @@ pub(super) const DUE_QUARANTINES: &str = "DUE#quarantine";
 
 /// The partition of the due index that lists unfinished erasures by their due time.
 pub(super) const DUE_ERASURES: &str = "DUE#erasure";
+
+/// The partition of the due index that lists other work of `account-work` on persons by its due time. `reconcile` reads
+/// at most a page of it each minute, and one partition suffices for that.
+pub(super) const DUE_ACCOUNT_WORK: &str = "DUE#account";
 
 pub(super) fn due_shard_name(shard: u8) -> String {
     format!("DUE#{shard}")

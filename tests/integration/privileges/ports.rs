@@ -13,7 +13,7 @@ type PortAction = (String, String);
 const API_KEY: &str = "GetSecretValue MetriportApiKeySecret";
 
 /// The actions of each port, written as `Action kind kind, Action kind`.
-const PORTS: [(&str, &str); 76] = [
+const PORTS: [(&str, &str); 80] = [
     ("ReadPatient", "GetItem OWNER"),
     (
         "WritePatient",
@@ -72,6 +72,11 @@ const PORTS: [(&str, &str); 76] = [
          DeleteItem OWNER PATIENT SESSION MARK REQUEST AAL2",
     ),
     ("ReadUnfinishedErasures", "Query DUE"),
+    ("ReadRetention", "GetItem OWNER, Query OWNER"),
+    (
+        "RetainRecords",
+        "PutItem OWNER LOG, ConditionCheckItem OWNER, DeleteItem OWNER",
+    ),
     ("NoteHour", "PutItem LOG"),
     ("ReadLog", "Query LOG"),
     ("ReadLogDays", "Query DAY"),
@@ -82,6 +87,7 @@ const PORTS: [(&str, &str); 76] = [
     ("Correlate", "GetItem REQUEST SESSION MARK PATIENT"),
     ("RememberMessage", "GetItem MESSAGE, PutItem MESSAGE"),
     ("ReadDue", "Query DUE"),
+    ("ReadDueAccountWork", "Query DUE"),
     ("KeepReplays", "GetItem REPLAYS, PutItem REPLAYS"),
     ("CountCall", "UpdateItem BUDGET"),
     ("PlanStart", "GetItem BUDGET, UpdateItem BUDGET"),
@@ -96,6 +102,7 @@ const PORTS: [(&str, &str); 76] = [
     ("SendWebhookEvent", "SendMessage WebhookEventsQueue"),
     ("KeepObject", "PutObject records, AbortMultipartUpload records"),
     ("MintLink", "GetObject records"),
+    ("ListObjects", "ListBucket records"),
     (
         "EraseObjects",
         "ListBucket records, ListBucketMultipartUploads records, DeleteObject records, \

@@ -44,6 +44,7 @@ fn stored_item(key: &Key) -> StoredItem {
         Key::Entry(..) => ("OWNER#o", "EVENT#p"),
         Key::Record(..) => ("OWNER#o", "RECORD#r"),
         Key::OpenRecords(_) => ("OWNER#o", "OPEN_RECORDS"),
+        Key::Retention(_) => ("OWNER#o", "RETENTION"),
         Key::PatientOwner(_) => ("PATIENT#p", "OWNER"),
         Key::OpenPull(_) => ("PATIENT#p", "OPEN_RUN"),
         Key::OpenConsolidated(_) => ("PATIENT#p", "OPEN_CONSOLIDATED"),
