@@ -140,7 +140,7 @@ pub fn consent_rule(env: &Env) -> Result<ConsentRule, ConfigError> {
         })
 }
 
-/// Reads `RECORD_RETENTION_DAYS`: the days for which an ended record is shown without consent to `keep`.
+/// Reads `RECORD_RETENTION_DAYS`: the days for which an ended record stays without consent to `keep`.
 ///
 /// # Errors
 /// When it is missing or not a positive whole number.

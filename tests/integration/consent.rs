@@ -1,5 +1,6 @@
 //! Consent: every route that links, proofs, challenges, pulls or reads requires it, and its notice is the one in force.
 
+pub(crate) mod retention;
 pub(crate) mod withdrawal;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -212,18 +213,24 @@ async fn record_without_consent_to_keep_it_is_hidden_after_its_days() {
 
 /// Moves the end of every record this many days back.
 async fn end_records_before(app: &TestApp, days: i64) {
-    let ended_at = shared::clock::now().millis() - days * DAY_MILLIS;
+    set_time(app, "RECORD#", "endedAt", days).await;
+}
+
+/// Sets a time of every item whose sort key begins with `sort`, this many days back.
+async fn set_time(app: &TestApp, sort: &str, attribute: &str, days: i64) {
+    let time = shared::clock::now().millis() - days * DAY_MILLIS;
     for item in app
         .scan()
         .await
         .iter()
-        .filter(|item| item["sk"].as_str().is_some_and(|sk| sk.starts_with("RECORD#")))
+        .filter(|item| item["sk"].as_str().is_some_and(|sk| sk.starts_with(sort)))
     {
         let text = |name: &str| AttributeValue::S(item[name].as_str().unwrap().to_owned());
         let update = app.aws().dynamodb().update_item().table_name("ias-Table");
         let update = update.key("pk", text("pk")).key("sk", text("sk"));
-        let update = update.update_expression("SET endedAt = :at");
-        let update = update.expression_attribute_values(":at", AttributeValue::N(ended_at.to_string()));
+        let update = update.update_expression("SET #time = :time");
+        let update = update.expression_attribute_names("#time", attribute);
+        let update = update.expression_attribute_values(":time", AttributeValue::N(time.to_string()));
         update.send().await.expect("an update");
     }
 }

@@ -138,7 +138,7 @@ async fn assert_stated(app: &TestApp, signed: &Value, expected: &BTreeMap<String
 }
 
 /// The person returns as somebody new.
-async fn assert_new(nora: &Person, record: &str) {
+async fn assert_new(app: &TestApp, nora: &Person, record: &str) {
     refused(&nora.records().await, 403, "consent_required", "give_consent");
     nora.give_consent().await;
     nora.verify_identity().await;
@@ -146,6 +146,11 @@ async fn assert_new(nora: &Person, record: &str) {
     refused(&nora.record(record).await, 404, "not_found", "none");
     let again = nora.pull().await;
     assert_eq!(again.text("/status"), "completed", "{:?}", again.body);
+    let items = app.scan().await;
+    assert!(
+        items.iter().any(|item| item["sk"] == "RETENTION"),
+        "records are checked"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -164,6 +169,7 @@ async fn erased_person_leaves_only_what_the_receipt_names() {
         "OWNER#/RUN#",
         "OWNER#/EVENT#",
         "OWNER#/RECORD#",
+        "OWNER#/RETENTION",
         "SESSION#/OWNER",
         "REQUEST#/RUN",
         "AAL2#/USED",
@@ -190,7 +196,7 @@ async fn erased_person_leaves_only_what_the_receipt_names() {
 
     assert_stated(&app, &signed, &expected).await;
     assert_eq!(app.until_metric("ErasureTime", &[], 1).await.len(), 1);
-    assert_new(&nora, &record).await;
+    assert_new(&app, &nora, &record).await;
     app.end().await;
 }
 

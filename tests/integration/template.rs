@@ -114,8 +114,8 @@ fn functions_behind_the_api_end_before_the_gateway_does() {
     assert!(stack.function("webhook-intake").unwrap().timeout_secs <= 5);
 }
 
-/// The variables about assurance and consent of every function that serves persons.
-const OF_PERSONS: [&str; 11] = [
+/// The variables about assurance of every function that serves persons.
+const OF_PERSONS: [&str; 7] = [
     "REQUIRED_SCOPE",
     "REQUIRED_AMR",
     "REQUIRED_ACR",
@@ -123,6 +123,10 @@ const OF_PERSONS: [&str; 11] = [
     "ASSURANCE_CLAIMS",
     "MAX_AUTH_AGE_SECS",
     "TAKES_ID_TOKENS",
+];
+
+/// The variables about consent of these functions, and of `account-work`.
+const OF_CONSENT: [&str; 4] = [
     "CONSENT_NOTICE_VERSION",
     "CONSENT_NOTICE_SHA256",
     "CONSENT_NOTICE_URL",
@@ -262,6 +266,7 @@ const VARIABLES: [(&str, &[&str]); 12] = [
             "METRIPORT_LIMITS",
             "METRIPORT_DAILY_QUOTA",
             "METRIPORT_API_KEY_SECRET",
+            "RECORD_RETENTION_DAYS",
             "RECORDS_BUCKET",
             "SEALS_BUCKET",
             "SEAL_KEY_ID",
@@ -282,10 +287,13 @@ fn every_function_has_exactly_the_variables_it_reads() {
         let everywhere = ["STAGE", "METRIPORT_BASE_URL"];
         let serves_persons = variables.contains(&"OWNER_KEY_SECRET");
         let of_persons = OF_PERSONS.iter().filter(|_| serves_persons);
+        let asks_for_consent = serves_persons || binary == "account-work";
+        let of_consent = OF_CONSENT.iter().filter(|_| asks_for_consent);
         let read: BTreeSet<_> = variables
             .iter()
             .chain(&everywhere)
             .chain(of_persons)
+            .chain(of_consent)
             .map(|name| (*name).to_owned())
             .collect();
         assert_eq!(set, read, "{binary}");

@@ -10,6 +10,7 @@ use shared::clock;
 use shared::domain::retention::{CORRELATION_DAYS, EndedBy, ITEMS, OBJECTS};
 
 use crate::access_log::later::objects;
+use crate::consent::retention::check_records;
 use crate::erasure::{erase, until_erased};
 use crate::harness::{Person, TestApp};
 use crate::privileges::recorded::seal_an_entry;
@@ -36,7 +37,7 @@ async fn stored_items_and_messages_keep_their_shapes() {
     collect_items(&app, &mut items).await;
     seal_an_entry(&app).await;
     assert_kinds_of_objects(&app).await;
-    app.reconcile().await;
+    check_records(&app).await;
     assert_eq!(nora.app.get("/v1/me/access-log").await.expect("an answer").status, 200);
     assert_eq!(nora.app.withdraw_consent().await.expect("an answer").status, 200);
     collect_items(&app, &mut items).await;
@@ -169,7 +170,7 @@ fn item_kind(item: &Value) -> String {
 }
 
 fn message_kind(body: &Value) -> &'static str {
-    ["run", "link", "event", "erasure", "export"]
+    ["run", "link", "event", "erasure", "export", "retention"]
         .into_iter()
         .find(|field| !body[field].is_null())
         .unwrap_or("record")

@@ -1,9 +1,5 @@
 //! Erases one person, step by step.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
-
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use shared::Error;
 use shared::domain::budget::{Budget, Turn};
 use shared::domain::consent;
@@ -11,7 +7,6 @@ use shared::domain::erasure::{
     BucketEntry, Erasure, ErasureId, ErasureStep, ReceiptContext, ReceiptStatement, SignedReceipt, SweepInput,
 };
 use shared::domain::log::Actor;
-use shared::domain::record::Record;
 use shared::domain::{OwnerId, PatientId, Time};
 use shared::edge::budget::{DeleteInTurn, PauseCalls, apply_limits};
 use shared::metrics::{Metric, Metrics};
@@ -24,13 +19,16 @@ use shared::store::{
     WithdrawConsent, WithdrawalWrite, WriteErasure,
 };
 
-use crate::LogRetention;
+use crate::objects::{delete, loose_keys};
 use crate::remaining::remaining;
+use crate::{LogRetention, STEP_MAX};
 
-/// Time that must be left before a step begins. A step deletes at most 200 entries of the bucket.
-pub(crate) const STEP_MAX: Duration = Duration::from_secs(60);
-/// Number of entries of the bucket that are deleted at the same time.
-const DELETIONS_AT_ONCE: usize = 8;
+shared::ports! {
+    /// Erases a person.
+    pub trait Erase = ReadErasure + WriteErasure + EraseItems + ReadRoot + ReadPatient + ReadExport + WithdrawConsent
+        + EraseObjects + DeletePatient + DeleteInTurn + PauseCalls + SignSeal + StackName + LogRetention + Clock;
+}
+
 /// Maximum number of transactions that end open work in one step.
 const WITHDRAWALS_MAX: u32 = 64;
 
@@ -50,7 +48,7 @@ shared::ports! {
 /// # Errors
 /// Fails if the table, the bucket or the key fails. SQS redelivers the message, and the next worker goes on from the
 /// stored stage. A failure of Metriport is stored, and the call is made again later.
-pub async fn erase(io: &impl ErasePerson, metrics: &Metrics, id: ErasureId, end: Time) -> Result<&'static str, Error> {
+pub async fn erase(io: &impl Erase, metrics: &Metrics, id: ErasureId, end: Time) -> Result<&'static str, Error> {
     let Some(mut job) = io.erasure(id).await? else {
         return Ok("unknown");
     };
@@ -103,7 +101,8 @@ async fn end_work(
             let record_may_arrive = open.records.iter().any(|record| record.may_arrive(now, io.timing()));
             let left = SweepInput {
                 loose_keys,
-                may_arrive: record_may_arrive || exports.iter().any(|export| export.completed_at.is_none()),
+                // A worker may still write a part of any export.
+                may_arrive: record_may_arrive || !exports.is_empty(),
             };
             return write(io, job.begin_sweep(&slot, left, now, io.timing())).await;
         };
@@ -119,19 +118,6 @@ async fn end_work(
         }
     }
     Err(StoreError::Conflict(vec![Condition::PullAsRead]).into())
-}
-
-/// Keys of objects outside the person's folder, where earlier versions stored them. A record without an object may have
-/// one there that its item does not name.
-fn loose_keys(records: &[Record], prefix: Option<&str>) -> Vec<String> {
-    let keys = records.iter().flat_map(|record| {
-        let stored = record.object.as_ref().map(|object| object.key.clone());
-        let possible = Bucket::key(None, record.id, record.query.conversion);
-        stored.into_iter().chain(record.object.is_none().then_some(possible))
-    });
-    let inside = |key: &String| prefix.is_some_and(|prefix| key.starts_with(prefix));
-    let loose: BTreeSet<_> = keys.filter(|key| !inside(key)).collect();
-    loose.into_iter().collect()
 }
 
 /// Deletes the patient at Metriport. A refusal is stored with the time of the next call.
@@ -206,15 +192,6 @@ async fn entries(io: &impl EraseObjects, job: &Erasure) -> Result<Vec<BucketEntr
         }
     }
     Ok(Vec::new())
-}
-
-pub(crate) async fn delete(io: &impl EraseObjects, entries: &[BucketEntry]) -> Result<(), Error> {
-    let calls = entries.iter().map(|entry| io.erase_entry(entry));
-    stream::iter(calls)
-        .buffer_unordered(DELETIONS_AT_ONCE)
-        .try_collect::<Vec<()>>()
-        .await?;
-    Ok(())
 }
 
 /// Signs the receipt, and leaves of the person only what the receipt names.

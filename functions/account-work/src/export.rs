@@ -1,118 +1,137 @@
-//! Writes an export, part by part, and deletes it when it has expired.
+//! Writes an export, part by part, and deletes it after its day.
+
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use shared::Error;
 use shared::domain::export::{Export, ExportPart, ExportStep, PartStart};
 use shared::domain::log::LogDay;
 use shared::domain::log::export::{ExportPosition, LogRange};
-use shared::domain::{ExportId, OwnerId, Time};
+use shared::domain::{OwnerId, Time};
 use shared::edge::{ReadLogPage, begin_log, read_log_page};
 use shared::ports::Clock;
 use shared::records::{Bucket, EraseObjects, PutExport};
-use shared::store::{Condition, ReadExport, ReadStates, WriteExport};
+use shared::store::{ReadExport, ReadRoot, ReadStates, StoreError, WriteExport};
 
-use crate::LogRetention;
-use crate::erase::{STEP_MAX, delete};
+use crate::objects::delete;
+use crate::{LogRetention, STEP_MAX};
 
-/// A part is complete once it has this many bytes. The last page in it can have as many again.
+/// A part ends once it has this many bytes. The last page can make it twice as large.
 const PART_BYTES: usize = 4 << 20;
+/// A part ends once it took this long, so that a lease never ends before its part.
+const PART_TIME: Duration = Duration::from_secs(30);
 
 shared::ports! {
     /// Writes and deletes exports.
-    pub trait WriteParts = ReadExport + WriteExport + ReadStates + ReadLogPage + PutExport + EraseObjects + LogRetention
-        + Clock;
+    pub trait WorkOnExport = ReadExport + WriteExport + ReadRoot + ReadStates + ReadLogPage + PutExport + EraseObjects
+        + LogRetention + Clock;
 }
 
-/// Works on an export until every part is stored, or until `STEP_MAX` before `end`. Deletes an export that has expired.
-/// Returns the outcome for the log.
+/// Works on the export at this place until every part is stored, or until `STEP_MAX` before `end`. Deletes an export
+/// whose day is over. Returns the outcome for the log.
 ///
 /// # Errors
-/// Fails if the table or a bucket fails. SQS redelivers the message, and the next worker goes on after the last stored
-/// part.
-pub async fn export(io: &impl WriteParts, owner: &OwnerId, id: ExportId, end: Time) -> Result<&'static str, Error> {
-    let Some(mut job) = io.export(owner, id).await? else {
-        return Ok("unknown");
+/// Fails if the table or a bucket fails; after the lease, another worker goes on after the last stored part. Also fails
+/// if a stored item cannot be read. The export has then failed, too.
+pub async fn export(io: &impl WorkOnExport, owner: &OwnerId, place: u8, end: Time) -> Result<&'static str, Error> {
+    let stored = io.export(owner, place).await?;
+    let Some(job) = stored.and_then(|stored| stored.claim(io.now(), io.timing())) else {
+        return Ok("stale");
     };
-    while io.now() < end.minus(STEP_MAX) {
-        job = match job.step(io.now()) {
-            ExportStep::Nothing => return Ok("exported"),
-            ExportStep::Delete => return expire(io, owner, &job).await,
-            ExportStep::Write(start) => match write_part(io, owner, &job, start).await? {
-                Some(next) => next,
-                None => return Ok("another worker or an erasure came first"),
-            },
+    match go_on(io, owner, job, end.minus(STEP_MAX)).await {
+        Err(Error::Store(StoreError::Conflict(_))) => Ok("another worker or an erasure came first"),
+        ended => ended,
+    }
+}
+
+async fn go_on(io: &impl WorkOnExport, owner: &OwnerId, mut job: Export, end: Time) -> Result<&'static str, Error> {
+    io.write_export(owner, &job).await?;
+    while io.now() < end {
+        let start = match job.step(io.now(), io.timing()) {
+            ExportStep::Write(start) => start,
+            ExportStep::Delete => return delete_export(io, owner, &job).await,
+            ExportStep::Nothing => {
+                io.write_export(owner, &job.rest(io.timing())).await?;
+                return Ok("exported");
+            }
+        };
+        job = match write_part(io, owner, &job, start).await {
+            Err(error) if !error.retryable() => {
+                io.write_export(owner, &job.fail(io.timing())).await?;
+                return Err(error);
+            }
+            written => written?,
         };
     }
     Ok("time ended")
 }
 
-/// Stores one part, and the export that names it. `None` if the export has changed or ended meanwhile.
-async fn write_part(
-    io: &impl WriteParts,
-    owner: &OwnerId,
-    job: &Export,
-    start: PartStart,
-) -> Result<Option<Export>, Error> {
+/// Stores one part, and the export that names it.
+async fn write_part(io: &impl WorkOnExport, owner: &OwnerId, job: &Export, start: PartStart) -> Result<Export, Error> {
     let content = start.content();
     let (lines, next) = match start {
         PartStart::States(after) => states(io, owner, after).await?,
         PartStart::AccessLog(position) => log_pages(io, owner, position).await?,
     };
-    let part = ExportPart {
+    let part = (lines.count > 0).then(|| ExportPart {
         content,
         lines: lines.count,
         bytes: lines.text.len() as u64,
         sha256: hex::encode(Sha256::digest(&lines.text)),
-    };
-    let key = Bucket::export_key(job.id, &part);
-    io.put_part(job.id, &part, lines.text.into()).await?;
-    let written = job.with_part(part, next, io.now(), io.timing());
-    match io.write_export(owner, &written).await {
-        Ok(()) => Ok(Some(written)),
-        Err(error) if error.lacks(Condition::ExportAsRead) || error.lacks(Condition::NotErasing) => {
-            // An erasure or the expiry may have swept the bucket before the part came. Another worker's parts stay.
-            if io.export(owner, job.id).await?.is_none() {
-                delete(io, &io.entries_to_erase(&key).await?).await?;
-            }
-            Ok(None)
-        }
-        Err(error) => Err(error.into()),
+    });
+    if let Some(part) = &part {
+        io.put_part(job.id, part, lines.text.into()).await?;
     }
+    let written = job.with_part(part, next, io.now(), io.timing());
+    io.write_export(owner, &written).await?;
+    Ok(written)
 }
 
 /// Lines of a part.
-#[derive(Default)]
 struct Lines {
     text: Vec<u8>,
     count: u64,
+    until: Time,
 }
 
 impl Lines {
+    fn begin(now: Time) -> Self {
+        Self {
+            text: Vec::new(),
+            count: 0,
+            until: now.plus(PART_TIME),
+        }
+    }
+
     fn add(&mut self, line: &[u8]) {
         self.text.extend_from_slice(line);
         self.text.push(b'\n');
         self.count += 1;
     }
 
-    const fn is_full(&self) -> bool {
-        self.text.len() >= PART_BYTES
+    fn is_full(&self, now: Time) -> bool {
+        self.text.len() >= PART_BYTES || self.until <= now
     }
 }
 
 async fn states(
-    io: &impl ReadStates,
+    io: &(impl ReadStates + ReadRoot + Clock),
     owner: &OwnerId,
     mut after: Option<String>,
 ) -> Result<(Lines, Option<PartStart>), Error> {
-    let mut lines = Lines::default();
+    let mut lines = Lines::begin(io.now());
     loop {
         let page = io.states(owner, after.as_deref()).await?;
-        page.states.iter().for_each(|state| lines.add(state.line().as_bytes()));
+        // Newer than the page, so it shows each quarantine of its records.
+        let root = io.root(owner).await?;
+        page.states
+            .iter()
+            .for_each(|state| lines.add(state.line(&root).as_bytes()));
         after = page.after;
         if after.is_none() {
             return Ok((lines, Some(PartStart::AccessLog(None))));
         }
-        if lines.is_full() {
+        if lines.is_full(io.now()) {
             return Ok((lines, Some(PartStart::States(after))));
         }
     }
@@ -125,39 +144,43 @@ async fn log_pages(
 ) -> Result<(Lines, Option<PartStart>), Error> {
     let mut position = match position {
         Some(position) => position,
-        None => {
-            let now = io.now();
-            let today = LogDay::of(now, io.timing());
-            let earliest = today.minus(i64::from(io.access_log_days()) - 1);
-            begin_log(io, LogRange::all(earliest, today), now).await?
-        }
+        None => begin_whole_log(io).await?,
     };
-    let mut lines = Lines::default();
+    let mut lines = Lines::begin(io.now());
     loop {
         let (page, next) = read_log_page(io, owner, &position).await?;
         lines.add(&serde_json::to_vec(&page).map_err(|_never| Error::Internal("page of the access log"))?);
         let Some(next) = next else {
             return Ok((lines, None));
         };
-        if lines.is_full() {
+        if lines.is_full(io.now()) {
             return Ok((lines, Some(PartStart::AccessLog(Some(next)))));
         }
         position = next;
     }
 }
 
-/// Deletes the parts of an expired export, then its item.
-async fn expire(io: &(impl EraseObjects + WriteExport), owner: &OwnerId, job: &Export) -> Result<&'static str, Error> {
+/// The beginning of the log, as far back as entries are kept.
+async fn begin_whole_log(io: &(impl ReadLogPage + LogRetention)) -> Result<ExportPosition, Error> {
+    let now = io.now();
+    let today = LogDay::of(now, io.timing());
+    let earliest = today.minus(i64::from(io.access_log_days()) - 1);
+    begin_log(io, LogRange::all(earliest, today), now).await
+}
+
+/// Deletes the parts of an export, then its item.
+async fn delete_export(
+    io: &(impl EraseObjects + WriteExport),
+    owner: &OwnerId,
+    job: &Export,
+) -> Result<&'static str, Error> {
     let prefix = Bucket::export_prefix(job.id);
     loop {
         let entries = io.entries_to_erase(&prefix).await?;
         if entries.is_empty() {
-            break;
+            io.delete_export(owner, job).await?;
+            return Ok("deleted");
         }
         delete(io, &entries).await?;
-    }
-    match io.delete_export(owner, job).await {
-        Err(error) if error.lacks(Condition::ExportAsRead) => Ok("another worker or an erasure came first"),
-        deleted => deleted.map(|()| "deleted").map_err(Error::from),
     }
 }

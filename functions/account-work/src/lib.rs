@@ -1,40 +1,49 @@
-//! `account-work`: erases persons, and writes exports of everything that is stored about a person. Only this function
-//! may delete what is stored about a person, except locks.
+//! `account-work`: erases persons, writes exports of everything that is stored about a person, and deletes records whose
+//! retention has ended. Only this function may delete what is stored about a person, except locks.
 //!
-//! A message names an erasure or an export. The worker reads its stage and continues from there, until the work waits
-//! or the worker's own time ends. Each step writes the stage, so a worker can die between any two calls. After the
-//! lease, `reconcile` sends the message again. Two workers on one erasure cannot count a deletion twice, because each
-//! write requires the version that was read.
+//! A message names an erasure, an export, or a person whose records [`retain`] checks. The worker reads the stored stage
+//! and continues from there, until the work waits or the worker's own time ends. Each step writes the stage, so a worker
+//! can die between any two calls. After the lease, `reconcile` sends the message again. Two workers on one erasure
+//! cannot count a deletion twice, because each write requires the version that was read.
 
 pub mod erase;
 pub mod export;
 pub mod handler;
+mod objects;
 mod remaining;
+pub mod retain;
+
+use std::time::Duration;
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use shared::clock::{self, SystemClock};
-use shared::config::Env;
+use shared::config::{self, Env};
 use shared::domain::Time;
+use shared::domain::consent::ConsentRule;
 use shared::edge::budget::{DeleteInTurn, PauseCalls, RateBudget};
 use shared::edge::init::{BACKGROUND, Init, InitError};
 use shared::metrics::Metrics;
 use shared::metriport::{Client, DeletePatient};
-use shared::ports::{Clock, StackName};
+use shared::ports::{Clock, ConsentTerms, Retention, StackName};
 use shared::queue::{DeadLetterQueue, SourceQueue};
-use shared::records::{Bucket, EraseObjects, PutExport};
+use shared::records::{Bucket, EraseObjects, ListObjects, PutExport};
 use shared::seals::{ReadSeals, ReadShards, SealBucket, SealKey, SignSeal};
 use shared::store::{
-    EraseItems, ReadErasure, ReadExport, ReadLog, ReadPatient, ReadRoot, ReadStates, Table, WithdrawConsent,
-    WriteErasure, WriteExport,
+    EraseItems, ReadErasure, ReadExport, ReadLog, ReadPatient, ReadRetention, ReadRoot, ReadStates, RetainRecords,
+    Table, WithdrawConsent, WriteErasure, WriteExport,
 };
 
 shared::ports! {
     /// The ports that the steps use.
     pub trait Ports = ReadErasure + WriteErasure + EraseItems + ReadRoot + ReadPatient + WithdrawConsent
         + ReadExport + WriteExport + ReadStates + ReadLog + ReadSeals + ReadShards
-        + EraseObjects + PutExport + DeletePatient + DeleteInTurn + PauseCalls + SignSeal
-        + StackName + LogRetention + Clock;
+        + ReadRetention + RetainRecords + ListObjects + EraseObjects + PutExport
+        + DeletePatient + DeleteInTurn + PauseCalls + SignSeal + StackName + LogRetention
+        + ConsentTerms + Retention + Clock;
 }
+
+/// Time that must be left before a step begins. A step deletes at most 200 entries of the bucket.
+const STEP_MAX: Duration = Duration::from_secs(60);
 
 /// How long the logs are kept.
 pub trait LogRetention {
@@ -54,6 +63,8 @@ pub struct Deps {
     key: SealKey,
     dead_letters: DeadLetterQueue,
     stack: String,
+    consent_rule: ConsentRule,
+    record_retention_days: u32,
     access_log_days: u16,
     log_days: u16,
     clock: SystemClock,
@@ -69,7 +80,14 @@ shared::holds!(Deps {
     HasSealKey: key: SealKey,
     HasClock: clock: SystemClock,
     HasStackName: stack: String,
+    HasConsentRule: consent_rule: ConsentRule,
 });
+
+impl Retention for Deps {
+    fn record_retention_days(&self) -> u32 {
+        self.record_retention_days
+    }
+}
 
 impl LogRetention for Deps {
     fn access_log_days(&self) -> u16 {
@@ -102,6 +120,8 @@ impl Deps {
             key: init.seal_key()?,
             dead_letters: init.dead_letters(SourceQueue::AccountWork)?,
             stack: init.stack_name()?,
+            consent_rule: config::consent_rule(&init.env)?,
+            record_retention_days: config::record_retention_days(&init.env)?,
             access_log_days: init.env.days("ACCESS_LOG_RETENTION_DAYS")?,
             log_days: init.env.days("LOG_RETENTION_DAYS")?,
             clock: init.clock(),

@@ -11,7 +11,7 @@ use shared::domain::log::{Access, Actor};
 use shared::domain::{ExportId, OwnerId};
 use shared::edge::http::{Code, LinkView, Next, Problem};
 use shared::edge::refuse_erasing;
-use shared::message::AccountWork;
+use shared::message::{AccountSubject, AccountWork};
 use shared::ports::Clock;
 use shared::queue::SendAccountWork;
 use shared::records::MintExportLink;
@@ -77,7 +77,11 @@ pub async fn request(
             stored => {
                 stored?;
                 // The export is stored, so a lost message only delays it.
-                if let Err(error) = io.send_account_work(&AccountWork::export(owner.clone(), id)).await {
+                let work = AccountSubject::Export {
+                    owner: owner.clone(),
+                    place: export.place,
+                };
+                if let Err(error) = io.send_account_work(&AccountWork::about(work)).await {
                     tracing::warn!(context = %error, "the message about an export was not sent");
                 }
                 return Ok(view_export(&export, None));
@@ -99,7 +103,10 @@ pub async fn show(
 ) -> Result<ExportView, Error> {
     let (exports, now) = (io.exports(owner).await?, io.now());
     let shown = |export: &Export| export.id == id && !export.has_expired(now);
-    let export = exports.into_iter().find(shown).ok_or_else(|| Problem::new(Code::NotFound))?;
+    let export = exports
+        .into_iter()
+        .find(shown)
+        .ok_or_else(|| Problem::new(Code::NotFound))?;
     if export.status() != ExportStatus::Available {
         return Ok(view_export(&export, None));
     }

@@ -9,8 +9,10 @@
 //!
 //! Only an operator can end a quarantine, by its deadline. `reconcile` counts active and overdue ones for two alarms.
 //!
-//! An erasure that waits, or whose worker died, is continued by `account-work` when its due time has passed.
+//! An erasure that waits, or whose worker died, is continued by `account-work` when its due time has passed. So are the
+//! checks of persons' records, whose retention may have ended.
 
+mod account_work;
 mod erasures;
 mod quarantines;
 mod replay;
@@ -27,11 +29,11 @@ use shared::metrics::Metrics;
 use shared::metriport::{Client, WebhookReplay};
 use shared::ports::Clock;
 use shared::queue::{AccountWorkQueue, AdvanceQueue, SendAccountWork, SendAdvance};
-use shared::store::{CountQuarantines, KeepReplays, ReadDue, ReadUnfinishedErasures, Table};
+use shared::store::{CountQuarantines, KeepReplays, ReadDue, ReadDueAccountWork, ReadUnfinishedErasures, Table};
 
 shared::ports! {
     /// The ports that the steps use.
-    pub trait Ports = ReadDue + ReadUnfinishedErasures + CountQuarantines + KeepReplays
+    pub trait Ports = ReadDue + ReadDueAccountWork + ReadUnfinishedErasures + CountQuarantines + KeepReplays
         + SendAdvance + SendAccountWork + WebhookReplay + CountCall + Clock;
 }
 
@@ -91,12 +93,13 @@ async fn tick(deps: &Deps) -> Result<Value, Error> {
 /// Returns the number of sent messages, and whether a replay was requested.
 ///
 /// # Errors
-/// Fails if overdue work cannot be sent, or quarantines or erasures cannot be read.
+/// Fails if overdue work cannot be sent, or quarantines, erasures or other account work cannot be read.
 pub async fn once(io: &impl Ports, metrics: &Metrics) -> Result<(usize, bool), Error> {
     let now = io.now();
     let sent = tick::tick(io, metrics, now).await?;
     let counted = quarantines::count(io, metrics, now).await;
     let erasures = erasures::tick(io, metrics, now).await;
+    let account_work = account_work::tick(io, now).await;
     let replayed = replay::replay(io, metrics, now).await;
     if let Err(error) = &replayed {
         tracing::warn!(context = %error, "failed webhook deliveries could not be checked");
@@ -104,5 +107,6 @@ pub async fn once(io: &impl Ports, metrics: &Metrics) -> Result<(usize, bool), E
     // Last, so that it delays nothing. The alarm on this function's errors sees a failure.
     counted?;
     erasures?;
+    account_work?;
     Ok((sent, replayed.unwrap_or(false)))
 }

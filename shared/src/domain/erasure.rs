@@ -220,8 +220,7 @@ pub struct Erasure {
 pub struct SweepInput {
     /// Beginnings of keys outside the person's folder.
     pub loose_keys: Vec<String>,
-    /// Whether an object may still arrive: of a record ([`super::record::Record::may_arrive`]), or of an export that is
-    /// unfinished.
+    /// Whether an object may still arrive: of a record ([`super::record::Record::may_arrive`]), or of an export.
     pub may_arrive: bool,
 }
 

@@ -8,7 +8,8 @@
 //!
 //! The job's item names the parts that are stored, and where the next one begins. A worker that dies thus loses at most
 //! the part that it was writing. A part is stored under the hash of its content, so that two workers cannot overwrite
-//! each other's part with another content. A day after the request, the parts and the item are deleted.
+//! each other's part with different content. After a day, the export is no longer shown; then its parts and its item are
+//! deleted.
 
 mod state;
 #[cfg(test)]
@@ -157,7 +158,10 @@ impl Export {
             return ExportRequest::Present(same.clone());
         }
         let is_free = |place: &u8| present.iter().all(|export| export.place != *place);
-        match ((1..=EXPORTS_MAX).find(is_free), present.iter().max_by_key(|export| export.requested_at)) {
+        match (
+            (1..=EXPORTS_MAX).find(is_free),
+            present.iter().max_by_key(|export| export.requested_at),
+        ) {
             (None, Some(newest)) => ExportRequest::Present(newest.clone()),
             (place, _) => ExportRequest::New(Self {
                 id,

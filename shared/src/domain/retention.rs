@@ -1,10 +1,16 @@
 //! How long each kind of stored item and object stays, and what ends it. `docs/trust.md` explains the table to a reader
 //! of it; tests compare it with the items of a recorded pull and with the template's lifecycle rules.
 
+mod check;
+
+pub use check::{RetentionCheck, RetentionRule};
+
 /// Days for which rows stay that correlate webhooks, or remember messages and AAL2 sessions.
 pub const CORRELATION_DAYS: u16 = 90;
 /// Days for which the count of a day's calls stays.
 pub const DAY_COUNT_DAYS: u16 = 8;
+/// The parameter with the days for which records stay without consent to `keep`.
+const RECORD_DAYS: &str = "RecordRetentionDays";
 
 /// The end of an item or object.
 ///
@@ -14,6 +20,9 @@ pub const DAY_COUNT_DAYS: u16 = 8;
 pub enum EndedBy {
     /// The person's request for erasure.
     Person,
+    /// The person's request for erasure. Without consent to `keep`, a retention check ends it earlier, after the days
+    /// of this parameter.
+    PersonOrCheck(&'static str),
     /// `account-work`, at the time that is stored in the item.
     Job,
     /// The end of the work that it locks. Its deadline frees the lock if no process deletes the item.
@@ -50,15 +59,16 @@ const fn item(keys: &'static str, ended_by: EndedBy) -> ItemKind {
 }
 
 /// Every kind of item.
-pub const ITEMS: [ItemKind; 24] = [
+pub const ITEMS: [ItemKind; 25] = [
     item("OWNER#/PATIENT", EndedBy::Person),
     item("OWNER#/IDENTITY", EndedBy::Person),
     item("OWNER#/PERSON", EndedBy::Person),
     item("OWNER#/CHALLENGE", EndedBy::Person),
     item("OWNER#/RUN#", EndedBy::Person),
     item("OWNER#/EVENT#", EndedBy::Person),
-    item("OWNER#/RECORD#", EndedBy::Person),
+    item("OWNER#/RECORD#", EndedBy::PersonOrCheck(RECORD_DAYS)),
     item("OWNER#/OPEN_RECORDS", EndedBy::Person),
+    item("OWNER#/RETENTION", EndedBy::Person),
     item("OWNER#/EXPORT#", EndedBy::Job),
     item("OWNER#/SHARES", EndedBy::Computed),
     item("OWNER#/IDEMPOTENCY#", EndedBy::Computed),
@@ -112,7 +122,7 @@ pub const OBJECTS: [ObjectKind; 3] = [
     ObjectKind {
         bucket: "RecordsBucket",
         prefix: "records/",
-        ended_by: EndedBy::Person,
+        ended_by: EndedBy::PersonOrCheck(RECORD_DAYS),
     },
     ObjectKind {
         bucket: "RecordsBucket",

@@ -1,6 +1,6 @@
-//! The messages in queues: due work, links to fetch, webhook events, erasures, and reasons of dead letters. They carry
-//! ids and states, and the link of a consolidated query that we asked for, but never clinical data. Every message names
-//! its version, so that a consumer can refuse an unknown version.
+//! The messages in queues: due work, links to fetch, webhook events, work on persons, and reasons of dead letters. They
+//! carry ids and states, and the link of a consolidated query that we asked for, but never clinical data. Every message
+//! names its version, so that a consumer can refuse an unknown version.
 
 pub mod dead_letter;
 pub mod webhook;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::erasure::ErasureId;
 use crate::domain::pull::Pull;
 use crate::domain::record::Record;
-use crate::domain::{ExportId, OwnerId, PullId, RecordId};
+use crate::domain::{OwnerId, PullId, RecordId};
 
 /// The version of every message we write, and the only one we read.
 pub const VERSION: u32 = 1;
@@ -108,12 +108,23 @@ pub enum AccountSubject {
     Export {
         /// The person.
         owner: OwnerId,
-        /// The export.
-        id: ExportId,
+        /// The export's place.
+        place: u8,
     },
+    /// A check of the person's records, whose retention may have ended.
+    Retention(OwnerId),
 }
 
 impl AccountWork {
+    /// The message about this work.
+    #[must_use]
+    pub const fn about(subject: AccountSubject) -> Self {
+        Self {
+            version: VERSION,
+            subject,
+        }
+    }
+
     /// The message about an erasure.
     #[must_use]
     pub const fn erase(erasure: ErasureId) -> Self {
@@ -125,20 +136,7 @@ impl AccountWork {
     pub const fn erasure(&self) -> Option<ErasureId> {
         match &self.subject {
             AccountSubject::Erasure(erasure) => Some(*erasure),
-            AccountSubject::Export { .. } => None,
-        }
-    }
-
-    /// The message about an export.
-    #[must_use]
-    pub const fn export(owner: OwnerId, id: ExportId) -> Self {
-        Self::about(AccountSubject::Export { owner, id })
-    }
-
-    const fn about(subject: AccountSubject) -> Self {
-        Self {
-            version: VERSION,
-            subject,
+            AccountSubject::Export { .. } | AccountSubject::Retention(_) => None,
         }
     }
 }
@@ -229,14 +227,18 @@ mod tests {
         let work: AccountWork = parse(&text).unwrap();
         assert_eq!(work, AccountWork::erase(ErasureId::parse(&hex).unwrap()));
         assert_eq!(serde_json::to_string(&work).unwrap(), text);
+        let text = format!(r#"{{"version":1,"retention":"{OWNER}"}}"#);
+        let work: AccountWork = parse(&text).unwrap();
+        assert_eq!(work.subject, AccountSubject::Retention(OwnerId::parse(OWNER).unwrap()));
+        assert_eq!(serde_json::to_string(&work).unwrap(), text);
     }
 
     #[test]
     fn wire_form_of_a_message_about_an_export_is_stable() {
-        let text = format!(r#"{{"version":1,"export":{{"owner":"{OWNER}","id":"{ID}"}}}}"#);
+        let text = format!(r#"{{"version":1,"export":{{"owner":"{OWNER}","place":2}}}}"#);
         let work: AccountWork = parse(&text).unwrap();
-        let (owner, id) = (OwnerId::parse(OWNER).unwrap(), ExportId::parse(ID).unwrap());
-        assert_eq!(work, AccountWork::export(owner, id));
+        let owner = OwnerId::parse(OWNER).unwrap();
+        assert_eq!(work.subject, AccountSubject::Export { owner, place: 2 });
         assert_eq!(serde_json::to_string(&work).unwrap(), text);
     }
 

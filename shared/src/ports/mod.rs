@@ -173,7 +173,7 @@ impl<T: HasStackName<Adapter = String>> StackName for T {
     }
 }
 
-/// Names how long a record is shown without consent to `keep`.
+/// Names how long a record stays without consent to `keep`.
 pub trait Retention {
     /// Days after the record's end, or after the end of the consent to `keep` if that is later.
     fn record_retention_days(&self) -> u32;

@@ -9,7 +9,7 @@ use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{Builder, StalledStreamProtectionConfig};
 use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::presigning::PresigningConfig;
-use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, Object};
 use bytes::Bytes;
 
 use super::RecordsError;
@@ -25,7 +25,8 @@ use crate::ports::port;
 /// How long S3 may take to assemble one object from many parts. S3 can need minutes, and sends white space until it is
 /// done (docs.aws.amazon.com, `CompleteMultipartUpload`).
 const COMPLETE_TIMEOUT: Duration = Duration::from_secs(300);
-/// Number of entries that an erasure lists at once. They are stored in the job, whose item has at most 400 kB.
+/// Number of entries that are listed for deletion at once. An erasure stores them in the job, whose item has at most
+/// 400 kB.
 const ERASED_MAX: i32 = 100;
 
 /// The media type of an export's parts (github.com/ndjson/ndjson-spec).
@@ -49,6 +50,15 @@ pub struct Upload {
 /// An uploaded part.
 #[derive(Debug, Clone)]
 pub struct Part(CompletedPart);
+
+/// Some objects of the bucket.
+#[derive(Debug, Clone, Default)]
+pub struct ObjectPage {
+    /// The objects.
+    pub objects: Vec<BucketEntry>,
+    /// Whether there are more.
+    pub more: bool,
+}
 
 /// Puts records.
 pub trait PutRecord {
@@ -106,6 +116,14 @@ port! {
         async fn entries_to_erase(&self, prefix: &str) -> Result<Vec<BucketEntry>, RecordsError>;
         /// Deletes an object, or aborts an upload. Succeeds if it does not exist.
         async fn erase_entry(&self, entry: &BucketEntry) -> Result<(), RecordsError>;
+    }
+}
+
+port! {
+    /// Lists objects. Only `account-work` has this port.
+    pub trait ListObjects via HasBucket {
+        /// Objects whose keys begin with `prefix` and follow the key `after`, by key.
+        async fn objects_after(&self, prefix: &str, after: &str) -> Result<ObjectPage, RecordsError>;
     }
 }
 
@@ -322,6 +340,15 @@ impl DeleteObject for Bucket {
     }
 }
 
+fn entry_of(object: &Object) -> Option<BucketEntry> {
+    let bytes = object.size().and_then(|bytes| bytes.try_into().ok());
+    Some(BucketEntry {
+        key: object.key()?.to_owned(),
+        upload: None,
+        bytes: bytes.unwrap_or_default(),
+    })
+}
+
 impl EraseObjects for Bucket {
     async fn entries_to_erase(&self, prefix: &str) -> Result<Vec<BucketEntry>, RecordsError> {
         let uploads = self.client.list_multipart_uploads().bucket(&self.name).prefix(prefix);
@@ -341,17 +368,7 @@ impl EraseObjects for Bucket {
         let objects = self.client.list_objects_v2().bucket(&self.name).prefix(prefix);
         let objects = objects.max_keys(ERASED_MAX).send().await;
         let objects = objects.map_err(|error| bucket_error!(error))?;
-        let objects = objects.contents().iter().filter_map(|object| {
-            Some(BucketEntry {
-                key: object.key()?.to_owned(),
-                upload: None,
-                bytes: object
-                    .size()
-                    .and_then(|bytes| bytes.try_into().ok())
-                    .unwrap_or_default(),
-            })
-        });
-        Ok(objects.collect())
+        Ok(objects.contents().iter().filter_map(entry_of).collect())
     }
 
     async fn erase_entry(&self, entry: &BucketEntry) -> Result<(), RecordsError> {
@@ -363,6 +380,18 @@ impl EraseObjects for Bucket {
             Err(error) if aws_code(&error) != "NoSuchUpload" => Err(bucket_error!(error)),
             Ok(_) | Err(_) => Ok(()),
         }
+    }
+}
+
+impl ListObjects for Bucket {
+    async fn objects_after(&self, prefix: &str, after: &str) -> Result<ObjectPage, RecordsError> {
+        let call = self.client.list_objects_v2().bucket(&self.name).prefix(prefix);
+        let call = call.start_after(after).max_keys(ERASED_MAX).send().await;
+        let answer = call.map_err(|error| bucket_error!(error))?;
+        Ok(ObjectPage {
+            objects: answer.contents().iter().filter_map(entry_of).collect(),
+            more: answer.is_truncated().unwrap_or_default(),
+        })
     }
 }
 

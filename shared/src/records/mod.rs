@@ -9,7 +9,10 @@ mod patient_check;
 mod transfer;
 mod unpack;
 
-pub use bucket::{Bucket, DeleteObject, EraseObjects, MintExportLink, MintLink, Part, PutExport, PutRecord, Upload};
+pub use bucket::{
+    Bucket, DeleteObject, EraseObjects, ListObjects, MintExportLink, MintLink, ObjectPage, Part, PutExport, PutRecord,
+    Upload,
+};
 pub use bundle_scan::{BundleScan, PatientField, ResourceSink, ScanError};
 pub use link::{LinkClient, LinkPolicy, LinkRefusal, OpenLink};
 pub use transfer::{PART_BYTES, PARTS_AT_ONCE, RECORD_BYTES_MAX, TIDYING_MAX, transfer};

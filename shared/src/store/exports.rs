@@ -5,10 +5,10 @@ use serde::de::DeserializeOwned;
 use super::table::{Item, from_item, refused, text};
 use super::transaction::{Replaces, Transaction};
 use super::{Condition, Result, StoreError, Table, keys};
+use crate::domain::OwnerId;
 use crate::domain::export::{Export, StoredState, WITHHELD};
 use crate::domain::log::{Access, Actor};
 use crate::domain::retention::kind_of;
-use crate::domain::OwnerId;
 use crate::ports::port;
 
 /// A part of a person's states.
@@ -23,6 +23,8 @@ pub struct StatesPage {
 port! {
     /// Reads exports.
     pub trait ReadExport via HasStore {
+        /// The export at this place.
+        async fn export(&self, owner: &OwnerId, place: u8) -> Result<Option<Export>>;
         /// A person's exports, expired ones included.
         async fn exports(&self, owner: &OwnerId) -> Result<Vec<Export>>;
     }
@@ -57,6 +59,10 @@ port! {
 }
 
 impl ReadExport for Table {
+    async fn export(&self, owner: &OwnerId, place: u8) -> Result<Option<Export>> {
+        self.get(keys::export(owner, place), "export").await
+    }
+
     async fn exports(&self, owner: &OwnerId) -> Result<Vec<Export>> {
         self.list_all(keys::owner_partition(owner), keys::EXPORT, "export")
             .await
@@ -86,7 +92,11 @@ impl WriteExport for Table {
 
     async fn delete_export(&self, owner: &OwnerId, export: &Export) -> Result<()> {
         self.transaction()
-            .delete(Condition::ExportAsRead, keys::export(owner, export.place), export.version)?
+            .delete(
+                Condition::ExportAsRead,
+                keys::export(owner, export.place),
+                export.version,
+            )?
             .commit()
             .await
     }
@@ -153,7 +163,7 @@ impl Transaction<'_> {
     /// Puts the export over its previous version.
     fn put_export(self, owner: &OwnerId, export: &Export) -> Result<Self> {
         let replaces = Replaces::Version(export.version.saturating_sub(1));
-        let due = ("dueShard", text(keys::DUE_ACCOUNT));
+        let due = ("dueShard", text(keys::DUE_ACCOUNT_WORK));
         self.put(
             Condition::ExportAsRead,
             &replaces,

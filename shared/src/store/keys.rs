@@ -26,6 +26,7 @@ pub(super) const IDENTITY: &str = "IDENTITY";
 pub(super) const ROOT: &str = "PERSON";
 pub(super) const SHARES: &str = "SHARES";
 pub(super) const OPEN_RECORDS: &str = "OPEN_RECORDS";
+pub(super) const RETENTION: &str = "RETENTION";
 pub(super) const PULL: &str = "RUN#";
 pub(super) const RECORD: &str = "RECORD#";
 pub(super) const EVENT: &str = "EVENT#";
@@ -74,6 +75,10 @@ pub(super) fn record(owner: &OwnerId, record: RecordId) -> Key {
 pub(super) fn export(owner: &OwnerId, place: u8) -> Key {
     key(owner_partition(owner), format!("{EXPORT}{place}"))
 }
+/// Reads the place of an export from its sort key.
+pub(super) fn read_export(sort: &str) -> Option<u8> {
+    sort.strip_prefix(EXPORT)?.parse().ok()
+}
 pub(super) fn idempotency(owner: &OwnerId, hash: &KeyHash) -> Key {
     key(owner_partition(owner), format!("IDEMPOTENCY#{}", hash.as_str()))
 }
@@ -82,6 +87,9 @@ pub(super) fn shares(owner: &OwnerId) -> Key {
 }
 pub(super) fn open_records(owner: &OwnerId) -> Key {
     key(owner_partition(owner), OPEN_RECORDS)
+}
+pub(super) fn retention(owner: &OwnerId) -> Key {
+    key(owner_partition(owner), RETENTION)
 }
 pub(super) fn patient_owner(patient: &PatientId) -> Key {
     key(format!("PATIENT#{}", patient.as_str()), "OWNER")
@@ -183,8 +191,9 @@ pub(super) const DUE_QUARANTINES: &str = "DUE#quarantine";
 /// The partition of the due index that lists unfinished erasures by their due time.
 pub(super) const DUE_ERASURES: &str = "DUE#erasure";
 
-/// The partition of the due index that lists other work of `account-work` by its due time.
-pub(super) const DUE_ACCOUNT: &str = "DUE#account";
+/// The partition of the due index that lists other work of `account-work` on persons by its due time. `reconcile` reads
+/// at most a page of it each minute, and one partition suffices for that.
+pub(super) const DUE_ACCOUNT_WORK: &str = "DUE#account";
 
 pub(super) fn due_shard_name(shard: u8) -> String {
     format!("DUE#{shard}")

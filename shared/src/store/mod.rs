@@ -1,5 +1,5 @@
 //! One DynamoDB table. Every item that a person owns lies in that person's partition. A read of such an item names the
-//! person; only [`Correlate`] and [`ReadDue`] find persons.
+//! person; only [`Correlate`], [`ReadDue`] and [`ReadDueAccountWork`] find persons.
 //!
 //! A change of an item succeeds only if the item still has the version that was read. Related writes share one
 //! transaction. If it fails, the error names the failed conditions.
@@ -24,6 +24,7 @@ mod quarantine;
 mod records;
 mod release;
 mod replays;
+mod retention;
 mod root;
 mod shares;
 mod table;
@@ -57,12 +58,13 @@ pub use records::{
 };
 pub use release::ReleasePatient;
 pub use replays::KeepReplays;
+pub use retention::{ReadRetention, RetainRecords};
 pub use root::{ReadRoot, WriteConsent, WriteHold};
 pub use shares::SpendShare;
 pub use table::Table;
 pub use touched::ReadTouched;
 pub use transaction::Condition;
-pub use waiting::{Due, ReadDue};
+pub use waiting::{Due, ReadDue, ReadDueAccountWork};
 pub use withdrawal::{WithdrawConsent, WithdrawalWrite};
 
 /// A read or a write of the table.

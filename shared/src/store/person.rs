@@ -13,7 +13,7 @@ use crate::domain::identity::{Identity, OpenSession};
 use crate::domain::log::{Access, Actor, LogEntry};
 use crate::domain::patient::PatientSlot;
 use crate::domain::person_root::{Grant, PersonRoot};
-use crate::domain::retention::CORRELATION_DAYS;
+use crate::domain::retention::{CORRELATION_DAYS, RetentionCheck};
 use crate::domain::{OwnerId, PatientId, ProofedIdentityId, Time};
 use crate::ports::port;
 
@@ -85,8 +85,8 @@ port! {
             now: Time,
             until: Time,
         ) -> Result<()>;
-        /// Stores the end of a change, and makes the person the owner of the linked patient. Fails if another person
-        /// owns or claims the patient ([`Condition::PatientUnowned`]).
+        /// Stores the end of a change, makes the person the owner of the linked patient, and plans the first check of
+        /// their records. Fails if another person owns or claims the patient ([`Condition::PatientUnowned`]).
         async fn end_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Result<()>;
         /// Stores the end of a successful change like [`WritePatient::end_change`], and logs the access `what`.
         async fn finish_change(
@@ -254,7 +254,9 @@ impl super::transaction::Transaction<'_> {
         let transaction = self.put_patient(owner, slot)?;
         // If the person owns the patient already, the row is rewritten unchanged. This spares a read.
         match &slot.link {
-            Some(link) => transaction.put_owner(owner, &link.patient, now, None),
+            Some(link) => transaction
+                .put_owner(owner, &link.patient, now, None)?
+                .put_retention_check(owner, &RetentionCheck::first(now), &Replaces::Anything),
             None => Ok(transaction),
         }
     }

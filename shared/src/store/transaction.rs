@@ -48,6 +48,8 @@ pub enum Condition {
     PullAsRead,
     /// The record has not changed since it was read.
     RecordAsRead,
+    /// The retention check has not changed since it was read.
+    RetentionAsRead,
     /// The list of the records that the person asked for has not changed since it was read.
     OpenRecordsAsRead,
     /// The patient has no open consolidated query.

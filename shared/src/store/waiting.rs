@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::table::{Item, from_item, number, refused, text};
 use super::{Result, StoreError, Table, keys};
 use crate::domain::{OwnerId, PullId, RecordId, Time};
-use crate::message::{Advance, Subject, VERSION};
+use crate::message::{AccountSubject, Advance, Subject, VERSION};
 use crate::ports::port;
 
 /// A pull or record that is overdue.
@@ -26,6 +26,14 @@ port! {
     }
 }
 
+port! {
+    /// Reads due work of `account-work`, except erasures.
+    pub trait ReadDueAccountWork via HasStore {
+        /// The work that was due at or before `before`, the oldest first, from at most `limit` items.
+        async fn due_account_work(&self, before: Time, limit: i32) -> Result<Vec<AccountSubject>>;
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct DueRow {
@@ -39,7 +47,16 @@ impl ReadDue for Table {
     async fn overdue(&self, before: Time, limit: i32) -> Result<Vec<Due>> {
         let shards = (0..keys::DUE_SHARDS).map(|shard| self.shard(keys::due_shard_name(shard), before, limit));
         let found = futures_util::future::try_join_all(shards).await?;
-        Ok(found.into_iter().flatten().filter_map(readable).collect())
+        let found = found.into_iter().flatten();
+        Ok(found.filter_map(|item| readable(read_due(item))).collect())
+    }
+}
+
+impl ReadDueAccountWork for Table {
+    async fn due_account_work(&self, before: Time, limit: i32) -> Result<Vec<AccountSubject>> {
+        let found = self.shard(keys::DUE_ACCOUNT_WORK.to_owned(), before, limit).await?;
+        let found = found.into_iter();
+        Ok(found.filter_map(|item| readable(read_account_work(item))).collect())
     }
 }
 
@@ -63,8 +80,8 @@ impl Table {
 }
 
 /// An unreadable item is logged and skipped, so that it does not block the others.
-fn readable(item: Item) -> Option<Due> {
-    match read_due(item) {
+fn readable<T>(read: Result<T>) -> Option<T> {
+    match read {
         Ok(due) => Some(due),
         Err(error) => {
             let context = error.to_string();
@@ -102,5 +119,21 @@ const fn advance(owner: OwnerId, subject: Subject, due_seq: u64) -> Advance {
         owner,
         subject,
         due_seq,
+    }
+}
+
+#[derive(Deserialize)]
+struct DueAccountRow {
+    pk: String,
+    sk: String,
+}
+
+fn read_account_work(item: Item) -> Result<AccountSubject> {
+    let row: DueAccountRow = from_item(item, "due account work")?;
+    let owner = keys::read_owner(&row.pk).ok_or(StoreError::Unreadable("due account work"))?;
+    match (row.sk.as_str(), keys::read_export(&row.sk)) {
+        (keys::RETENTION, _) => Ok(AccountSubject::Retention(owner)),
+        (_, Some(place)) => Ok(AccountSubject::Export { owner, place }),
+        _ => Err(StoreError::Unreadable("due account work")),
     }
 }

@@ -23,6 +23,7 @@ use shared::domain::{
     ExportId, OwnerId, PatientId, PullId, ReceiptId, RecordId, SourceKind, SourceStatus, Sources, Time, Timing,
     UpstreamRequestId,
 };
+use shared::edge::http::LinkView;
 use shared::edge::view_quarantine;
 use shared::message::Link;
 
@@ -197,11 +198,16 @@ fn export_is_written_as_described() {
         bytes: 2,
         sha256: "ab".repeat(32),
     };
-    let complete = new.with_part(part.clone(), None, now(), Timing::default());
-    let link = Link::new("https://files.example.test/1".to_owned());
-    let parts = vec![view_part(&part, part.file_name(0), &link, now())];
+    let complete = new.with_part(Some(part.clone()), None, now(), Timing::default());
+    let link = LinkView::new(&Link::new("https://files.example.test/1".to_owned()), now());
+    let parts = vec![view_part(&part, part.file_name(0), link)];
     let mut names = BTreeSet::new();
-    for shown in [view_export(&new, None), view_export(&complete, Some(parts))] {
+    let failed = new.fail(Timing::default());
+    for shown in [
+        view_export(&new, None),
+        view_export(&failed, None),
+        view_export(&complete, Some(parts)),
+    ] {
         let shown = serde_json::to_value(shown).unwrap();
         fits(&document, "Export", &shown);
         names.extend(shown.as_object().unwrap().keys().cloned());

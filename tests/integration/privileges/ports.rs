@@ -13,7 +13,7 @@ type PortAction = (String, String);
 const API_KEY: &str = "GetSecretValue MetriportApiKeySecret";
 
 /// The actions of each port, written as `Action kind kind, Action kind`.
-const PORTS: [(&str, &str); 82] = [
+const PORTS: [(&str, &str); 86] = [
     ("ReadPatient", "GetItem OWNER"),
     (
         "WritePatient",
@@ -79,6 +79,11 @@ const PORTS: [(&str, &str); 82] = [
          DeleteItem OWNER PATIENT SESSION MARK REQUEST AAL2",
     ),
     ("ReadUnfinishedErasures", "Query DUE"),
+    ("ReadRetention", "GetItem OWNER, Query OWNER"),
+    (
+        "RetainRecords",
+        "PutItem OWNER LOG, ConditionCheckItem OWNER, DeleteItem OWNER",
+    ),
     ("NoteHour", "PutItem LOG"),
     ("ReadLog", "Query LOG"),
     ("ReadLogDays", "Query DAY"),
@@ -89,6 +94,7 @@ const PORTS: [(&str, &str); 82] = [
     ("Correlate", "GetItem REQUEST SESSION MARK PATIENT"),
     ("RememberMessage", "GetItem MESSAGE, PutItem MESSAGE"),
     ("ReadDue", "Query DUE"),
+    ("ReadDueAccountWork", "Query DUE"),
     ("KeepReplays", "GetItem REPLAYS, PutItem REPLAYS"),
     ("CountCall", "UpdateItem BUDGET"),
     ("PlanStart", "GetItem BUDGET, UpdateItem BUDGET"),
@@ -105,6 +111,7 @@ const PORTS: [(&str, &str); 82] = [
     ("MintLink", "GetObject records"),
     ("MintExportLink", "GetObject exports"),
     ("PutExport", "PutObject exports"),
+    ("ListObjects", "ListBucket records"),
     (
         "EraseObjects",
         "ListBucket records, ListBucketMultipartUploads records, DeleteObject records exports, \

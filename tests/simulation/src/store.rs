@@ -17,6 +17,7 @@ use shared::domain::person_root::{Grant, PersonRoot};
 use shared::domain::pull::{Pull, TimelineEntry};
 use shared::domain::record::{OpenRecords, Record};
 use shared::domain::replay::Replays;
+use shared::domain::retention::RetentionCheck;
 use shared::domain::{
     Aal2SessionHash, IdentitySessionId, MessageId, OwnerId, PatientId, PullId, RecordId, Time, UpstreamRequestId,
 };
@@ -35,6 +36,7 @@ pub(crate) enum Key {
     Entry(OwnerId, PullId, u64),
     Record(OwnerId, RecordId),
     OpenRecords(OwnerId),
+    Retention(OwnerId),
     Shares(OwnerId),
     PatientOwner(PatientId),
     OpenPull(PatientId),
@@ -62,6 +64,7 @@ impl Key {
             | Self::Entry(owner, ..)
             | Self::Record(owner, _)
             | Self::OpenRecords(owner)
+            | Self::Retention(owner)
             | Self::Shares(owner)
             | Self::Log(owner) => Some(owner),
             Self::PatientOwner(_)
@@ -121,6 +124,7 @@ pub(crate) enum Item {
     Entry(TimelineEntry),
     Record(Record),
     OpenRecords(OpenRecords),
+    Retention(RetentionCheck),
     Shares(PersonShares),
     Owner(OwnerId),
     Claim(OwnerId, Time),
@@ -170,6 +174,7 @@ impl Item {
             Self::Pull(pull) => Some(pull.version),
             Self::Record(record) => Some(record.version),
             Self::OpenRecords(open) => Some(open.version),
+            Self::Retention(check) => Some(check.version),
             Self::Shares(shares) => Some(shares.version),
             Self::Replays(replays) => Some(replays.version),
             Self::Erasure(job) => Some(job.version),

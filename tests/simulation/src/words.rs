@@ -99,6 +99,7 @@ pub(crate) fn key(key: &Key) -> String {
         Key::Pull(_, pull) => pull_name(*pull),
         Key::Entry(_, pull, n) => format!("timeline {n} of {}", pull_name(*pull)),
         Key::Record(_, record) => record_name(*record),
+        Key::Retention(owner) => format!("retention check of person {}", person(owner)),
         Key::OpenRecords(owner) => format!("open records of person {}", person(owner)),
         Key::Shares(owner) => format!("shares of person {}", person(owner)),
         Key::PatientOwner(patient) => format!("owner of {}", patient.as_str()),

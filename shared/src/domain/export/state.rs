@@ -1,7 +1,8 @@
 //! The lines of an export about stored states. Each line names its kind.
 //!
-//! Every attribute is either in the line or left out by name, so that a new attribute does not compile before one of
-//! both is decided. Left out are hashes that only the stack can compute, secrets, and numbers of its own bookkeeping.
+//! Each attribute is exported or left out by name, so a new one does not compile until that is decided. Left out are
+//! hashes that only the stack can compute, secrets, and the stack's own bookkeeping. A patient's id is only in the line
+//! about the link, because earlier items may name a patient that an operator has released.
 
 use serde_json::{Map, Value, json};
 
@@ -16,11 +17,12 @@ use crate::domain::record::Record;
 use crate::domain::{PullId, Time};
 
 /// Kinds of a person's items that an export leaves out, and why.
-pub const WITHHELD: [(&str, &str); 4] = [
+pub const WITHHELD: [(&str, &str); 5] = [
     ("OWNER#/OPEN_RECORDS", "it repeats the records that are unfinished"),
     ("OWNER#/SHARES", "it counts requests of the last two days"),
     ("OWNER#/IDEMPOTENCY#", "it repeats replies of the last day"),
     ("OWNER#/EXPORT#", "it is an export"),
+    ("OWNER#/RETENTION", "it is the time of the next check of the records"),
 ];
 
 /// A stored state of a person.
@@ -43,9 +45,10 @@ pub enum StoredState {
 }
 
 impl StoredState {
-    /// The line, a JSON object without line breaks. Times are ISO 8601; an attribute without a value is absent.
+    /// The line, a JSON object without line breaks, of a person with this root. Times are ISO 8601; a member without a
+    /// value is absent.
     #[must_use]
-    pub fn line(&self) -> String {
+    pub fn line(&self, root: &PersonRoot) -> String {
         let (kind, state) = match self {
             Self::Root(root) => ("consent", of_root(root)),
             Self::Patient(slot) => ("patient", of_patient(slot)),
@@ -53,13 +56,11 @@ impl StoredState {
             Self::Challenge(slot) => ("challenge", of_challenge(slot)),
             Self::Pull(pull) => ("networkQuery", of_pull(pull)),
             Self::Event(pull, entry) => ("networkQueryEvent", of_event(*pull, entry)),
-            Self::Record(record) => ("record", of_record(record)),
+            Self::Record(record) => ("record", of_record(record, root)),
         };
-        let Value::Object(mut line) = without_nulls(state) else {
-            return String::new();
-        };
-        line.insert("kind".to_owned(), json!(kind));
-        Value::Object(line).to_string()
+        let mut line = without_nulls(state);
+        line["kind"] = json!(kind);
+        line.to_string()
     }
 }
 
@@ -180,14 +181,13 @@ fn of_identity(identity: &Identity) -> Value {
     let proofed = proofed.as_ref().map(|proofed| {
         let Proofed {
             id,
-            patient,
+            patient: _,
             demographics: _,
             at,
             rejected_at,
         } = proofed;
         json!({
             "proofedIdentityId": id,
-            "patientId": patient,
             "verifiedAt": time(*at),
             "rejectedAt": rejected_at.map(time),
         })
@@ -195,12 +195,12 @@ fn of_identity(identity: &Identity) -> Value {
     let sessions = earlier.iter().chain(session).map(|session| {
         let OpenSession {
             id,
-            patient,
+            patient: _,
             demographics: _,
             expires_at,
             mark: _,
         } = session;
-        json!({ "id": id, "patientId": patient, "expiresAt": time(*expires_at) })
+        json!({ "id": id, "expiresAt": time(*expires_at) })
     });
     json!({ "proofed": proofed, "sessions": sessions.collect::<Vec<_>>() })
 }
@@ -215,7 +215,7 @@ fn of_challenge(slot: &ChallengeSlot) -> Value {
     let Some(Pending {
         id,
         proofed_identity,
-        patient,
+        patient: _,
         expires_at,
     }) = pending
     else {
@@ -224,7 +224,6 @@ fn of_challenge(slot: &ChallengeSlot) -> Value {
     json!({
         "id": id,
         "proofedIdentityId": proofed_identity,
-        "patientId": patient,
         "expiresAt": time(*expires_at),
     })
 }
@@ -232,7 +231,7 @@ fn of_challenge(slot: &ChallengeSlot) -> Value {
 fn of_pull(pull: &Pull) -> Value {
     let Pull {
         id,
-        patient,
+        patient: _,
         grant: _,
         state,
         sources,
@@ -264,7 +263,6 @@ fn of_pull(pull: &Pull) -> Value {
     let records: Vec<_> = [hie_record, final_record].into_iter().flatten().collect();
     json!({
         "id": id,
-        "patientId": patient,
         "status": state,
         "sources": sources.collect::<Vec<_>>(),
         "requestId": request,
@@ -296,12 +294,12 @@ fn of_event(pull: PullId, entry: &TimelineEntry) -> Value {
     })
 }
 
-fn of_record(record: &Record) -> Value {
+fn of_record(record: &Record, root: &PersonRoot) -> Value {
     let Record {
         id,
         pull,
         phase,
-        patient,
+        patient: _,
         grant: _,
         query,
         state,
@@ -321,18 +319,18 @@ fn of_record(record: &Record) -> Value {
         object,
         reason,
     } = record;
+    let hidden = root.hides(record);
     json!({
         "id": id,
         "networkQuery": pull,
         "phase": phase,
-        "patientId": patient,
         "query": query,
-        "status": state,
+        "status": if hidden { "quarantined" } else { state.as_str() },
         "requestId": request,
         "createdAt": time(*created_at),
         "completedAt": ended_at.map(time),
         "attempts": attempts,
         "reason": reason,
-        "url": object.as_ref().map(|_| format!("/v1/records/{id}")),
+        "url": object.as_ref().filter(|_| !hidden).map(|_| format!("/v1/records/{id}")),
     })
 }

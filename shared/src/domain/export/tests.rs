@@ -1,7 +1,7 @@
-use std::time::Duration;
-
 use super::*;
 use crate::domain::retention::ITEMS;
+
+const TIMING: fn() -> Timing = Timing::default;
 
 fn now() -> Time {
     Time::parse("2026-11-28T12:00:00Z").unwrap()
@@ -11,77 +11,103 @@ fn id(last: u8) -> ExportId {
     ExportId::parse(&format!("0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c{last:02x}")).unwrap()
 }
 
-fn new(last: u8, now: Time) -> Export {
-    match Export::request(id(last), &[], now, Timing::default()) {
+fn ask(last: u8, present: &[Export], now: Time) -> ExportRequest {
+    Export::request(id(last), present, now, TIMING())
+}
+
+fn new(last: u8, present: &[Export], now: Time) -> Export {
+    match ask(last, present, now) {
         ExportRequest::New(export) => export,
         other => panic!("{other:?}"),
     }
 }
 
-fn part(content: PartContent) -> ExportPart {
-    ExportPart {
+fn part(content: PartContent) -> Option<ExportPart> {
+    Some(ExportPart {
         content,
         lines: 2,
         bytes: 3,
         sha256: "ab".repeat(32),
-    }
+    })
 }
 
 fn complete(export: &Export, now: Time) -> Export {
-    export.with_part(part(PartContent::AccessLog), None, now, Timing::default())
+    export.with_part(part(PartContent::AccessLog), None, now, TIMING())
 }
 
 #[test]
 fn unfinished_export_answers_every_request_until_it_expires() {
-    let first = new(1, now());
-    let ask = |now| Export::request(id(2), std::slice::from_ref(&first), now, Timing::default());
-    assert_eq!(ask(now()), ExportRequest::Present(first.clone()));
-    assert!(matches!(ask(first.expires_at), ExportRequest::New(_)));
-    // The same request finds even its complete export.
+    let first = new(1, &[], now());
+    let present = [first.clone()];
+    assert_eq!(ask(2, &present, now()), ExportRequest::Present(first.clone()));
+    assert_eq!(new(2, &present, first.expires_at).place, 2);
+    // The same request finds its export even if it is complete.
     let complete = complete(&first, now());
-    let again = Export::request(id(1), std::slice::from_ref(&complete), now(), Timing::default());
-    assert_eq!(again, ExportRequest::Present(complete));
+    assert_eq!(ask(1, &[complete.clone()], now()), ExportRequest::Present(complete));
+    // A failed one answers no other request.
+    assert_eq!(new(2, &[first.fail(TIMING())], now()).place, 2);
 }
 
 #[test]
-fn fourth_export_waits_for_the_first_to_expire() {
-    let hour = Duration::from_secs(3600);
-    let at = |hours: u32| now().plus(hour * hours);
-    let mut present: Vec<_> = (0_u8..3)
-        .map(|n| complete(&new(n, at(n.into())), at(n.into())))
-        .collect();
-    let ask = |present: &[Export], now| Export::request(id(9), present, now, Timing::default());
-    assert_eq!(ask(&present, at(3)), ExportRequest::TooMany(hour * 21));
-    assert!(matches!(ask(&present, at(24)), ExportRequest::New(_)));
-    present.pop();
-    assert!(matches!(ask(&present, at(3)), ExportRequest::New(_)));
+fn newest_export_answers_while_no_place_is_free() {
+    let mut present: Vec<Export> = Vec::new();
+    for n in 1..=EXPORTS_MAX {
+        let at = now().plus(TIMING().export_lease() * n.into());
+        present.push(complete(&new(n, &present, at), at));
+    }
+    let newest = present.last().cloned().unwrap();
+    // An expired export has its place until it is deleted.
+    for at in [newest.requested_at, newest.expires_at] {
+        assert_eq!(ask(9, &present, at), ExportRequest::Present(newest.clone()));
+    }
+    present.remove(1);
+    assert_eq!(new(9, &present, newest.requested_at).place, 2);
+}
+
+#[test]
+fn only_one_worker_claims_a_due_export() {
+    let first = new(1, &[], now());
+    let claimed = first.claim(now(), TIMING()).unwrap();
+    assert_eq!(claimed.version, first.version + 1);
+    assert_eq!(claimed.claim(now(), TIMING()), None);
+    let lease = now().plus(TIMING().export_lease());
+    assert!(claimed.claim(lease, TIMING()).is_some());
+    // A complete or failed export waits for its deletion.
+    for waiting in [
+        complete(&claimed, now()),
+        claimed.fail(TIMING()),
+        claimed.rest(TIMING()),
+    ] {
+        assert_eq!(waiting.due_at, first.expires_at.plus(TIMING().transfer()));
+        assert_eq!(waiting.claim(first.expires_at, TIMING()), None);
+    }
 }
 
 #[test]
 fn steps_follow_the_parts_and_end_with_the_deletion() {
-    let timing = Timing::default();
-    let first = new(1, now());
-    assert_eq!(first.step(now()), ExportStep::Write(PartStart::States(None)));
+    let first = new(1, &[], now());
+    let step = |export: &Export, now| export.step(now, TIMING());
+    assert_eq!(step(&first, now()), ExportStep::Write(PartStart::States(None)));
     let start = PartStart::AccessLog(None);
-    let second = first.with_part(part(PartContent::States), Some(start.clone()), now(), timing);
-    assert_eq!(second.step(now()), ExportStep::Write(start));
-    assert_eq!((second.due_at, second.version), (now().plus(timing.export_lease()), 2));
+    let second = first.with_part(None, Some(start.clone()), now(), TIMING());
+    assert_eq!(step(&second, now()), ExportStep::Write(start));
+    assert_eq!((second.parts.len(), second.status()), (0, ExportStatus::Processing));
     let last = complete(&second, now());
-    assert_eq!(last.step(now()), ExportStep::Nothing);
-    assert_eq!((last.due_at, last.completed_at), (first.expires_at, Some(now())));
-    for export in [first, second, last] {
-        assert_eq!(export.step(export.expires_at), ExportStep::Delete);
+    assert_eq!(
+        (step(&last, now()), last.status()),
+        (ExportStep::Nothing, ExportStatus::Available)
+    );
+    let failed = second.fail(TIMING());
+    assert_eq!(
+        (step(&failed, now()), failed.status()),
+        (ExportStep::Nothing, ExportStatus::Failed)
+    );
+    // No part begins after the export has expired, and a worker that began before has ended when it is deleted.
+    let deleted = first.expires_at.plus(TIMING().transfer());
+    for export in [first, second, last, failed] {
+        assert_eq!(step(&export, export.expires_at), ExportStep::Nothing);
+        assert_eq!(step(&export, deleted), ExportStep::Delete);
     }
-}
-
-/// A lease never reaches beyond the time of deletion.
-#[test]
-fn late_part_does_not_delay_the_deletion() {
-    let export = new(1, now());
-    let late = export.expires_at.minus(Duration::from_secs(1));
-    let next = Some(PartStart::AccessLog(None));
-    let written = export.with_part(part(PartContent::States), next, late, Timing::default());
-    assert_eq!(written.due_at, export.expires_at);
 }
 
 #[test]

@@ -81,4 +81,6 @@ accesses! {
     PatientReleased = "patient_released",
     /// An operator listed persons by their entries in the access log.
     TouchedListed = "touched_listed",
+    /// A record was deleted, because the person does not consent to its keeping.
+    RecordDeleted = "record_deleted",
 }

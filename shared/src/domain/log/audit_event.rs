@@ -167,7 +167,7 @@ const fn action(what: Access) -> &'static str {
         | Access::HoldBegun
         | Access::HoldEnded
         | Access::PatientReleased => "U",
-        Access::QuarantinePurged | Access::Erased => "D",
+        Access::QuarantinePurged | Access::Erased | Access::RecordDeleted => "D",
         Access::PullStarted | Access::ErasureRequested => "E",
     }
 }

@@ -48,7 +48,8 @@ pub struct World {
     /// Fetch messages whose links lead to a record, to a truncated record, to a resource that is not a Bundle, and to a
     /// 404.
     pub fetches: Vec<Value>,
-    /// The `account-work` messages about the export and the erasure of the leaver.
+    /// The `account-work` messages about the check of the first person's records, which is not due, about the leaver's
+    /// export, and about their erasure, which waits for its second sweep.
     pub account_work: Vec<Value>,
     /// The first person's pull.
     pub pull: String,
@@ -116,6 +117,8 @@ impl World {
         let offered = steps.offer(&FIRST, link).await?;
         steps.go_on(&offered, "record-fetch").await?;
         self.record = text(last(&offered, "record-fetch")?, "record")?;
+        let owner = text(last(&offered, "record-fetch")?, "owner")?;
+        self.account_work.push(json!({ "version": 1, "retention": owner }));
         let pull = steps.pull(&FIRST).await?;
         self.pull = text(last(&pull, "run-advance")?, "run")?;
         let request = steps.call(&Call::part_of_a_record().by(&FIRST).under_a_key()).await?;

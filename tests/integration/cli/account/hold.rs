@@ -1,20 +1,26 @@
-//! `ias account hold`: nothing of a person on legal hold is erased.
+//! `ias account hold`: nothing of a person on legal hold is erased or ends.
 
 use super::Operator;
+use crate::consent::retention::{check_records, count_records, with_old_record};
 use crate::erasure::{ask, erase, until_erased};
-use crate::harness::refused;
+use crate::harness::{TestApp, refused};
 use crate::quarantine::{entries, with_pull};
 use crate::records::transfers::hurried;
+
+/// The owner id of the only person.
+async fn find_owner(app: &TestApp) -> String {
+    let items = app.scan().await;
+    let mut owners = items
+        .iter()
+        .filter_map(|item| item["pk"].as_str()?.strip_prefix("OWNER#"));
+    owners.next().expect("a person").to_owned()
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn data_on_hold_are_not_erased() {
     let app = hurried().await;
     let (nora, record) = with_pull(&app, "nora").await;
-    let items = app.scan().await;
-    let owner = items
-        .iter()
-        .find_map(|item| item["pk"].as_str()?.strip_prefix("OWNER#"));
-    let owner = owner.expect("a person").to_owned();
+    let owner = find_owner(&app).await;
     let operator = Operator::of(&app);
     let begin = ["account", "hold", "begin", "--owner", &owner];
     let end = ["account", "hold", "end", "--owner", &owner];
@@ -42,5 +48,21 @@ async fn data_on_hold_are_not_erased() {
     let receipt = erase(&nora).await;
     operator.types(&begin).await.badly(&["too late"]);
     until_erased(&app, &nora, &receipt).await;
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_on_hold_are_deleted_only_after_its_end() {
+    let app = hurried().await;
+    with_old_record(&app).await;
+    let owner = find_owner(&app).await;
+    let operator = Operator::of(&app);
+    let hold = |change| ["account", "hold", change, "--owner", &owner];
+    operator.types(&hold("begin")).await.well(&["hold begun"]);
+    check_records(&app).await;
+    assert_eq!(count_records(&app).await, (1, 1, 0));
+    operator.types(&hold("end")).await.well(&["hold ended"]);
+    check_records(&app).await;
+    assert_eq!(count_records(&app).await, (0, 0, 1));
     app.end().await;
 }

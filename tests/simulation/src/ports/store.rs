@@ -13,8 +13,8 @@ use shared::domain::log::Access;
 use shared::domain::person_root::{Grant, PersonRoot};
 use shared::domain::replay::Replays;
 use shared::domain::{OwnerId, PatientId, PullId, Time};
-use shared::message::Subject;
-use shared::store::{Condition, Due, KeepReplays, ReadChallenge, ReadDue, SeenMessage, StoreError};
+use shared::message::{AccountSubject, Subject};
+use shared::store::{Condition, Due, KeepReplays, ReadChallenge, ReadDue, ReadDueAccountWork, SeenMessage, StoreError};
 
 use crate::Sabotage;
 use crate::io::{Io, Op, Reply};
@@ -144,6 +144,13 @@ impl ReadDue for Io {
                 .collect()),
             other => unreachable!("{other:?}"),
         }
+    }
+}
+
+impl ReadDueAccountWork for Io {
+    /// Retention checks are not simulated, so none is due.
+    async fn due_account_work(&self, _before: Time, _limit: i32) -> Stored<Vec<AccountSubject>> {
+        Ok(Vec::new())
     }
 }
 

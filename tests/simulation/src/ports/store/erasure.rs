@@ -4,7 +4,7 @@ use shared::domain::erasure::{Erasure, ErasureId};
 use shared::domain::export::Export;
 use shared::domain::log::{Access, Actor};
 use shared::domain::person_root::PersonRoot;
-use shared::domain::{ExportId, OwnerId, PatientId, Time};
+use shared::domain::{OwnerId, PatientId, Time};
 use shared::store::{
     Condition, EraseItems, ItemsToErase, ReadErasure, ReadExport, ReadUnfinishedErasures, RequestErasure, StoredItem,
     UnfinishedErasure, WriteErasure,
@@ -45,6 +45,7 @@ fn stored_item(key: &Key) -> StoredItem {
         Key::Entry(..) => ("OWNER#o", "EVENT#p"),
         Key::Record(..) => ("OWNER#o", "RECORD#r"),
         Key::OpenRecords(_) => ("OWNER#o", "OPEN_RECORDS"),
+        Key::Retention(_) => ("OWNER#o", "RETENTION"),
         Key::PatientOwner(_) => ("PATIENT#p", "OWNER"),
         Key::OpenPull(_) => ("PATIENT#p", "OPEN_RUN"),
         Key::OpenConsolidated(_) => ("PATIENT#p", "OPEN_CONSOLIDATED"),
@@ -76,7 +77,7 @@ impl ReadErasure for Io {
 
 /// Persons of the simulation ask for no exports.
 impl ReadExport for Io {
-    async fn export(&self, _owner: &OwnerId, _id: ExportId) -> Stored<Option<Export>> {
+    async fn export(&self, _owner: &OwnerId, _place: u8) -> Stored<Option<Export>> {
         Ok(None)
     }
 

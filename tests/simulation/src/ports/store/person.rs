@@ -6,6 +6,7 @@ use shared::domain::log::{Access, Actor};
 use shared::domain::patient::PatientSlot;
 use shared::domain::person_root::{Grant, PersonRoot};
 use shared::domain::pull::Pull;
+use shared::domain::retention::RetentionCheck;
 use shared::domain::{Aal2SessionHash, OwnerId, PatientId, Time};
 use shared::message::Subject;
 use shared::store::{
@@ -104,11 +105,14 @@ impl WritePatient for Io {
 
 impl Io {
     fn end_of_change(&self, owner: &OwnerId, slot: &PatientSlot, now: Time) -> Vec<Write> {
-        let owned = slot.link.as_ref().map(|link| {
-            let item = Item::Owner(owner.clone());
-            self.put_owner(owner, &link.patient, now, item)
-        });
-        [put_patient(owner, slot)].into_iter().chain(owned).collect()
+        let mut writes = vec![put_patient(owner, slot)];
+        if let Some(link) = &slot.link {
+            writes.push(self.put_owner(owner, &link.patient, now, Item::Owner(owner.clone())));
+            let (key, check) = (Key::Retention(owner.clone()), RetentionCheck::first(now));
+            let (condition, item) = (Condition::RetentionAsRead, Item::Retention(check));
+            writes.push(Write::put(condition, Require::Anything, key, item));
+        }
+        writes
     }
 }
 
