@@ -98,11 +98,10 @@ async fn end_work(
             let exported = exports.iter().map(|export| Bucket::export_prefix(export.id));
             let mut loose_keys = loose_keys(&open.records, slot.folder.map(Bucket::prefix).as_deref());
             loose_keys.extend(exported);
-            let record_may_arrive = open.records.iter().any(|record| record.may_arrive(now, io.timing()));
             let left = SweepInput {
                 loose_keys,
-                // A worker may still write a part of any export.
-                may_arrive: record_may_arrive || !exports.is_empty(),
+                may_arrive: open.records.iter().any(|record| record.may_arrive(now, io.timing()))
+                    || exports.iter().any(|export| export.may_arrive(now, io.timing())),
             };
             return write(io, job.begin_sweep(&slot, left, now, io.timing())).await;
         };

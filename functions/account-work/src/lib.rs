@@ -1,10 +1,10 @@
-//! `account-work`: erases persons, writes exports of everything that is stored about a person, and deletes records whose
-//! retention has ended. Only this function may delete what is stored about a person, except locks.
+//! `account-work`: erases persons, writes exports of everything that is stored about a person, and deletes records
+//! whose retention has ended. Only this function may delete what is stored about a person, except locks.
 //!
-//! A message names an erasure, an export, or a person whose records [`retain`] checks. The worker reads the stored stage
-//! and continues from there, until the work waits or the worker's own time ends. Each step writes the stage, so a worker
-//! can die between any two calls. After the lease, `reconcile` sends the message again. Two workers on one erasure
-//! cannot count a deletion twice, because each write requires the version that was read.
+//! A message names an erasure, an export, or a person whose records [`retain`] checks. The worker reads the stored
+//! stage and continues from there, until the work waits or the worker's own time ends. Each step writes the stage, so a
+//! worker can die between any two calls. After the lease, `reconcile` sends the message again. Two workers on one
+//! erasure cannot count a deletion twice, because each write requires the version that was read.
 
 pub mod erase;
 pub mod export;

@@ -220,7 +220,8 @@ pub struct Erasure {
 pub struct SweepInput {
     /// Beginnings of keys outside the person's folder.
     pub loose_keys: Vec<String>,
-    /// Whether an object may still arrive: of a record ([`super::record::Record::may_arrive`]), or of an export.
+    /// Whether an object may still arrive: of a record ([`super::record::Record::may_arrive`]), or of an
+    /// export ([`super::export::Export::may_arrive`]).
     pub may_arrive: bool,
 }
 

@@ -8,8 +8,8 @@
 //!
 //! The job's item names the parts that are stored, and where the next one begins. A worker that dies thus loses at most
 //! the part that it was writing. A part is stored under the hash of its content, so that two workers cannot overwrite
-//! each other's part with different content. After a day, the export is no longer shown; then its parts and its item are
-//! deleted.
+//! each other's part with different content. After a day, the export is no longer shown. Then its parts and its item
+//! are deleted.
 
 mod state;
 #[cfg(test)]
@@ -198,6 +198,12 @@ impl Export {
     #[must_use]
     pub fn claim(&self, now: Time, timing: Timing) -> Option<Self> {
         (self.due_at <= now).then(|| self.with_due(now.plus(timing.export_lease())))
+    }
+
+    /// Whether a worker may still store a part.
+    #[must_use]
+    pub fn may_arrive(&self, now: Time, timing: Timing) -> bool {
+        self.completed_at.is_none_or(|at| now < at.plus(timing.transfer()))
     }
 
     /// The next step of a claimed export. No part begins after the export has expired, and every worker has ended

@@ -83,6 +83,16 @@ fn only_one_worker_claims_a_due_export() {
     }
 }
 
+/// Another worker may have claimed the export before, and be late with its part.
+#[test]
+fn part_may_arrive_until_every_worker_has_ended() {
+    let first = new(1, &[], now());
+    let complete = complete(&first, now());
+    let ended = now().plus(TIMING().transfer());
+    assert!(first.may_arrive(ended, TIMING()) && complete.may_arrive(now(), TIMING()));
+    assert!(!complete.may_arrive(ended, TIMING()));
+}
+
 #[test]
 fn steps_follow_the_parts_and_end_with_the_deletion() {
     let first = new(1, &[], now());

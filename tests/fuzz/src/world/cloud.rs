@@ -117,10 +117,14 @@ impl Cloud {
             "SendMessage" => state.send(Message::read(&body, &body)),
             "SendMessageBatch" => state.send_batch(&body),
             "GetSecretValue" => Answer::json(200, &state.secret(&body)),
-            // The list of the seals: no day is sealed.
+            // A list of a bucket: no day is sealed, and nothing is left to be erased.
             _ if request.method() == "GET" && request.path().contains("list-type=2") => Answer::text(
                 200,
                 "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>",
+            ),
+            _ if request.method() == "GET" && request.path().contains("uploads") => Answer::text(
+                200,
+                "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>",
             ),
             // The upload of an object to the bucket.
             _ if request.method() == "PUT" => Answer::json(200, &json!({})),

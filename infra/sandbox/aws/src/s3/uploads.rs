@@ -1,20 +1,26 @@
 //! Unfinished multipart uploads. `s3s-fs` keeps each in two files, whose names this module knows.
 //!
-//! [`BucketFiles`] corrects `s3s-fs` in three points:
+//! [`BucketFiles`] corrects `s3s-fs` in four points:
 //! - `s3s-fs` lacks `ListMultipartUploads`
 //! - it lets only the access key id that began an upload continue or abort it; S3 decides by permission, which the gate
 //!   has checked before a request arrives here
 //! - it stops in the middle of a completion or an abort if the caller dies; S3 finishes it
+//! - it lets two conditional writes of one key succeed at the same time, and may then mix the bytes of one with the
+//!   checksums of the other; in S3, one of them fails
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use s3s::dto::{self, ListMultipartUploadsInput, ListMultipartUploadsOutput, MultipartUpload, Timestamp};
+use s3s::dto::{
+    self, ListMultipartUploadsInput, ListMultipartUploadsOutput, MultipartUpload, PutObjectInput, PutObjectOutput,
+    Timestamp,
+};
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 /// The most uploads in one answer, and the number for a request without `max-uploads` (docs.aws.amazon.com, Amazon S3
@@ -25,6 +31,8 @@ const UPLOADS_MAX: i32 = 1_000;
 pub(super) struct BucketFiles {
     files: Arc<FileSystem>,
     root: PathBuf,
+    /// Held during a conditional write.
+    conditional: Mutex<()>,
 }
 
 /// When each upload began, by key and upload id. S3 sorts the uploads of one key by this time, but its markers compare
@@ -57,6 +65,17 @@ macro_rules! implement_s3 {
                 }
             )*
 
+            async fn put_object(
+                &self,
+                request: S3Request<PutObjectInput>,
+            ) -> S3Result<S3Response<PutObjectOutput>> {
+                let _alone = match request.input.if_none_match {
+                    Some(_) => Some(self.conditional.lock().await),
+                    None => None,
+                };
+                self.files.put_object(withhold_caller(request)).await
+            }
+
             async fn list_multipart_uploads(
                 &self,
                 request: S3Request<ListMultipartUploadsInput>,
@@ -85,7 +104,6 @@ implement_s3! {
         list_objects(ListObjectsInput) -> ListObjectsOutput;
         list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output;
         list_parts(ListPartsInput) -> ListPartsOutput;
-        put_object(PutObjectInput) -> PutObjectOutput;
         upload_part(UploadPartInput) -> UploadPartOutput;
         upload_part_copy(UploadPartCopyInput) -> UploadPartCopyOutput;
     }
@@ -100,6 +118,7 @@ impl BucketFiles {
         BucketFiles {
             files: Arc::new(files),
             root: root.to_owned(),
+            conditional: Mutex::new(()),
         }
     }
 
