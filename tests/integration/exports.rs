@@ -1,4 +1,4 @@
-//! A person exports everything that is stored about them, in parts that a day later are gone.
+//! A person exports everything that is stored about them, in parts that are deleted a day later.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,7 +16,7 @@ use crate::privileges::recorded::seal_an_entry;
 use crate::quarantine::{entries, with_pull};
 use crate::records::transfers::hurried;
 
-/// The kind of an export's line about an item of this kind.
+/// Each exported kind of item, with the `kind` of its line.
 const KINDS: [(&str, &str); 7] = [
     ("OWNER#/PERSON", "consent"),
     ("OWNER#/PATIENT", "patient"),
@@ -158,7 +158,7 @@ async fn person_without_consent_exports_what_is_stored() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn unfinished_export_answers_a_second_device_and_the_newest_a_fourth_request() {
+async fn earlier_export_answers_another_request() {
     let (hold, app) = Hold::start().await;
     let nora = app.person("nora", "Jane").await;
     hold.call_of("account-work", "PutObject");
@@ -191,7 +191,7 @@ async fn unfinished_export_answers_a_second_device_and_the_newest_a_fourth_reque
     app.end().await;
 }
 
-/// Two requests at the same moment want the same place. Only one gets it, and its export answers both.
+/// Two requests at the same moment want the same number. Only one gets it, and its export answers both.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_at_the_same_moment_begin_one_export() {
     let (hold, app) = Hold::start().await;
@@ -209,7 +209,7 @@ async fn requests_at_the_same_moment_begin_one_export() {
     app.end().await;
 }
 
-/// An item that no version of the function can read fails the export, and not only its line.
+/// An item of an unknown kind fails the whole export instead of being left out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unreadable_item_fails_the_export_with_one_dead_letter() {
     let app = TestApp::start().await;

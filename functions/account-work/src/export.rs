@@ -1,4 +1,4 @@
-//! Writes an export, part by part, and deletes it after its day.
+//! Writes an export, part by part, and deletes it when it is no longer shown.
 
 use std::time::Duration;
 
@@ -27,14 +27,14 @@ shared::ports! {
         + LogRetention + Clock;
 }
 
-/// Works on the export at this place until every part is stored, or until `STEP_MAX` before `end`. Deletes an export
-/// whose day is over. Returns the outcome for the log.
+/// Works on the export with this number until every part is stored, or until `STEP_MAX` before `end`. Deletes an export
+/// that is no longer shown. Returns the outcome for the log.
 ///
 /// # Errors
 /// Fails if the table or a bucket fails; after the lease, another worker goes on after the last stored part. Also fails
 /// if a stored item cannot be read. The export has then failed, too.
-pub async fn export(io: &impl WorkOnExport, owner: &OwnerId, place: u8, end: Time) -> Result<&'static str, Error> {
-    let stored = io.export(owner, place).await?;
+pub async fn export(io: &impl WorkOnExport, owner: &OwnerId, number: u8, end: Time) -> Result<&'static str, Error> {
+    let stored = io.export(owner, number).await?;
     let Some(job) = stored.and_then(|stored| stored.claim(io.now(), io.timing())) else {
         return Ok("stale");
     };
@@ -51,8 +51,8 @@ async fn go_on(io: &impl WorkOnExport, owner: &OwnerId, mut job: Export, end: Ti
             ExportStep::Write(start) => start,
             ExportStep::Delete => return delete_export(io, owner, &job).await,
             ExportStep::Nothing => {
-                io.write_export(owner, &job.rest(io.timing())).await?;
-                return Ok("exported");
+                io.write_export(owner, &job.await_deletion(io.timing())).await?;
+                return Ok("nothing to write until the deletion");
             }
         };
         job = match write_part(io, owner, &job, start).await {
@@ -70,8 +70,8 @@ async fn go_on(io: &impl WorkOnExport, owner: &OwnerId, mut job: Export, end: Ti
 async fn write_part(io: &impl WorkOnExport, owner: &OwnerId, job: &Export, start: PartStart) -> Result<Export, Error> {
     let content = start.content();
     let (lines, next) = match start {
-        PartStart::States(after) => states(io, owner, after).await?,
-        PartStart::AccessLog(position) => log_pages(io, owner, position).await?,
+        PartStart::States(after) => read_states(io, owner, after).await?,
+        PartStart::AccessLog(position) => read_log_pages(io, owner, position).await?,
     };
     let part = (lines.count > 0).then(|| ExportPart {
         content,
@@ -114,7 +114,7 @@ impl Lines {
     }
 }
 
-async fn states(
+async fn read_states(
     io: &(impl ReadStates + ReadRoot + Clock),
     owner: &OwnerId,
     mut after: Option<String>,
@@ -137,7 +137,7 @@ async fn states(
     }
 }
 
-async fn log_pages(
+async fn read_log_pages(
     io: &(impl ReadLogPage + LogRetention),
     owner: &OwnerId,
     position: Option<ExportPosition>,

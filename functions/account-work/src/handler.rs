@@ -7,7 +7,7 @@ use shared::domain::Time;
 use shared::edge::each;
 use shared::message::{AccountSubject, AccountWork, parse};
 
-use crate::{Deps, erase, export, retain};
+use crate::{Deps, check_records, erase, export};
 
 /// Handles one batch, until shortly before `end`, when Lambda ends the function. SQS redelivers the messages named as
 /// failed.
@@ -16,8 +16,8 @@ pub async fn handle(deps: &Deps, event: SqsEvent, end: Time) -> Result<SqsBatchR
         let work: AccountWork = parse(&body)?;
         match work.subject {
             AccountSubject::Erasure(erasure) => erase::erase(deps.io(), &deps.metrics, erasure, end).await,
-            AccountSubject::Export { owner, place } => export::export(deps.io(), &owner, place, end).await,
-            AccountSubject::Retention(owner) => retain::retain(deps.io(), &owner, end).await,
+            AccountSubject::Export { owner, number } => export::export(deps.io(), &owner, number, end).await,
+            AccountSubject::Retention(owner) => check_records::check_records(deps.io(), &owner, end).await,
         }
     })
     .await)

@@ -1,17 +1,17 @@
 //! `account-work`: erases persons, writes exports of everything that is stored about a person, and deletes records
 //! whose retention has ended. Only this function may delete what is stored about a person, except locks.
 //!
-//! A message names an erasure, an export, or a person whose records [`retain`] checks. The worker reads the stored
-//! stage and continues from there, until the work waits or the worker's own time ends. Each step writes the stage, so a
-//! worker can die between any two calls. After the lease, `reconcile` sends the message again. Two workers on one
+//! A message names an erasure, an export, or a person whose records [`check_records`] checks. An erasure stores its
+//! stage and an export its next part, so a worker can die between any two calls, and another one goes on after the
+//! lease, when `reconcile` sends the message again. A check starts again an hour after its claim. Two workers on one
 //! erasure cannot count a deletion twice, because each write requires the version that was read.
 
+pub mod check_records;
 pub mod erase;
 pub mod export;
 pub mod handler;
 mod objects;
 mod remaining;
-pub mod retain;
 
 use std::time::Duration;
 
@@ -29,15 +29,15 @@ use shared::queue::{DeadLetterQueue, SourceQueue};
 use shared::records::{Bucket, EraseObjects, ListObjects, PutExport};
 use shared::seals::{ReadSeals, ReadShards, SealBucket, SealKey, SignSeal};
 use shared::store::{
-    EraseItems, ReadErasure, ReadExport, ReadLog, ReadPatient, ReadRetention, ReadRoot, ReadStates, RetainRecords,
-    Table, WithdrawConsent, WriteErasure, WriteExport,
+    EndRecords, EraseItems, ReadErasure, ReadExport, ReadLog, ReadPatient, ReadRetention, ReadRoot, ReadStates, Table,
+    WithdrawConsent, WriteErasure, WriteExport,
 };
 
 shared::ports! {
     /// The ports that the steps use.
     pub trait Ports = ReadErasure + WriteErasure + EraseItems + ReadRoot + ReadPatient + WithdrawConsent
         + ReadExport + WriteExport + ReadStates + ReadLog + ReadSeals + ReadShards
-        + ReadRetention + RetainRecords + ListObjects + EraseObjects + PutExport
+        + ReadRetention + EndRecords + ListObjects + EraseObjects + PutExport
         + DeletePatient + DeleteInTurn + PauseCalls + SignSeal + StackName + LogRetention
         + ConsentTerms + Retention + Clock;
 }

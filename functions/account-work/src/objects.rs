@@ -11,8 +11,8 @@ use shared::records::{Bucket, EraseObjects};
 /// Number of entries that are deleted at the same time.
 const DELETIONS_AT_ONCE: usize = 8;
 
-/// Keys of objects outside the person's folder, where earlier versions stored them. A record without an object may have
-/// one there that its item does not name.
+/// Keys of objects outside the person's folder, where earlier versions stored them. If the item names no
+/// object, one may nevertheless exist under the possible key.
 pub(crate) fn loose_keys(records: &[Record], prefix: Option<&str>) -> Vec<String> {
     let keys = records.iter().flat_map(|record| {
         let stored = record.object.as_ref().map(|object| object.key.clone());

@@ -1,12 +1,12 @@
 //! Takes a person's request for an export of everything that is stored about them, and shows the export. Neither needs
-//! a consent or a verified identity: a person may always see what is stored. The files of their records are not in an
-//! export, which has only their paths, so the conditions of a record hold for each.
+//! a consent or a verified identity: a person may always see what is stored. An export has the paths of the records
+//! instead of their files, so the conditions of a record hold for each.
 
 use std::time::Duration;
 
 use serde::Serialize;
 use shared::Error;
-use shared::domain::export::{Export, ExportPart, ExportRequest, ExportStatus, PartContent};
+use shared::domain::export::{Export, ExportAnswer, ExportPart, ExportStatus, PartContent};
 use shared::domain::log::{Access, Actor};
 use shared::domain::{ExportId, OwnerId};
 use shared::edge::http::{Code, LinkView, Next, Problem};
@@ -67,9 +67,9 @@ pub async fn request(
     let mut tries = 1;
     loop {
         refuse_erasing(&io.root(owner).await?)?;
-        let export = match Export::request(id, &io.exports(owner).await?, io.now(), io.timing()) {
-            ExportRequest::Present(export) => return Ok(view_export(&export, None)),
-            ExportRequest::New(export) => export,
+        let export = match Export::answer(id, &io.exports(owner).await?, io.now(), io.timing()) {
+            ExportAnswer::Present(export) => return Ok(view_export(&export, None)),
+            ExportAnswer::New(export) => export,
         };
         match io.request_export(owner, &export, actor).await {
             // An erasure or another export of the person began meanwhile.
@@ -79,7 +79,7 @@ pub async fn request(
                 // The export is stored, so a lost message only delays it.
                 let work = AccountSubject::Export {
                     owner: owner.clone(),
-                    place: export.place,
+                    number: export.number,
                 };
                 if let Err(error) = io.send_account_work(&AccountWork::about(work)).await {
                     tracing::warn!(context = %error, "the message about an export was not sent");

@@ -46,13 +46,13 @@ impl PartContent {
     }
 }
 
-/// The place at which a part begins.
+/// The number at which a part begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum PartStart {
-    /// After the state with this sort key; at the first state if there is none.
+    /// After the item with this sort key; `None` is the beginning.
     States(Option<String>),
-    /// At this position of the access log; at its beginning if there is none.
+    /// At this position of the access log; `None` is the beginning.
     AccessLog(Option<ExportPosition>),
 }
 
@@ -95,8 +95,8 @@ impl ExportPart {
 pub struct Export {
     /// Its id.
     pub id: ExportId,
-    /// Its place among the person's exports, from 1 to [`EXPORTS_MAX`].
-    pub place: u8,
+    /// Its number among the person's exports, from 1 to [`EXPORTS_MAX`].
+    pub number: u8,
     /// When the person asked.
     pub requested_at: Time,
     /// When it is no longer shown.
@@ -129,7 +129,7 @@ pub enum ExportStatus {
 
 /// The answer to a request for an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ExportRequest {
+pub enum ExportAnswer {
     /// This export is new.
     New(Export),
     /// This export answers the request, too.
@@ -148,24 +148,24 @@ pub enum ExportStep {
 }
 
 impl Export {
-    /// Answers the request with this id for an export, when the person has these. An unfinished export answers every
-    /// request, and so does the newest one if no place is free.
+    /// Answers a request with this id, when these exports are stored. The export with this id or an unfinished one answers
+    /// it, unless it has expired. If no number is free, the newest one answers.
     #[must_use]
-    pub fn request(id: ExportId, present: &[Self], now: Time, timing: Timing) -> ExportRequest {
+    pub fn answer(id: ExportId, present: &[Self], now: Time, timing: Timing) -> ExportAnswer {
         let same = |export: &&Self| export.id == id || export.status() == ExportStatus::Processing;
         let shown = || present.iter().filter(|export| !export.has_expired(now));
         if let Some(same) = shown().find(same) {
-            return ExportRequest::Present(same.clone());
+            return ExportAnswer::Present(same.clone());
         }
-        let is_free = |place: &u8| present.iter().all(|export| export.place != *place);
+        let is_free = |number: &u8| present.iter().all(|export| export.number != *number);
         match (
             (1..=EXPORTS_MAX).find(is_free),
             present.iter().max_by_key(|export| export.requested_at),
         ) {
-            (None, Some(newest)) => ExportRequest::Present(newest.clone()),
-            (place, _) => ExportRequest::New(Self {
+            (None, Some(newest)) => ExportAnswer::Present(newest.clone()),
+            (number, _) => ExportAnswer::New(Self {
                 id,
-                place: place.unwrap_or(1),
+                number: number.unwrap_or(1),
                 requested_at: now,
                 expires_at: now.plus(timing.export_life()),
                 next: Some(PartStart::States(None)),
@@ -200,7 +200,7 @@ impl Export {
         (self.due_at <= now).then(|| self.with_due(now.plus(timing.export_lease())))
     }
 
-    /// Whether a worker may still store a part.
+    /// Whether a worker may still store a part. Also true after a failure, whose time is not stored.
     #[must_use]
     pub fn may_arrive(&self, now: Time, timing: Timing) -> bool {
         self.completed_at.is_none_or(|at| now < at.plus(timing.transfer()))
@@ -221,7 +221,7 @@ impl Export {
         self.expires_at.plus(timing.transfer())
     }
 
-    /// The export with another part, unless that is empty, and with the start of the part after it.
+    /// The export after a part was written, with the start of the next one. An empty part is not stored.
     #[must_use]
     pub fn with_part(&self, part: Option<ExportPart>, next: Option<PartStart>, now: Time, timing: Timing) -> Self {
         let mut changed = self.with_due(match next {
@@ -245,7 +245,7 @@ impl Export {
 
     /// The export that waits for its deletion.
     #[must_use]
-    pub fn rest(&self, timing: Timing) -> Self {
+    pub fn await_deletion(&self, timing: Timing) -> Self {
         self.with_due(self.delete_at(timing))
     }
 

@@ -23,7 +23,7 @@ pub enum EndedBy {
     /// The person's request for erasure. Without consent to `keep`, a retention check ends it earlier, after the days
     /// of this parameter.
     PersonOrCheck(&'static str),
-    /// `account-work`, at the time that is stored in the item.
+    /// `account-work`, at the time that the item states, also for the item's objects.
     Job,
     /// The end of the work that it locks. Its deadline frees the lock if no process deletes the item.
     Work,

@@ -221,7 +221,7 @@ impl Timing {
         self.of(5 * MINUTE)
     }
 
-    /// How long after its request an export is deleted, complete or not: a day.
+    /// How long after its request an export is shown: a day.
     #[must_use]
     pub fn export_life(self) -> Duration {
         self.of(24 * HOUR)

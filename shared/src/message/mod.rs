@@ -108,8 +108,8 @@ pub enum AccountSubject {
     Export {
         /// The person.
         owner: OwnerId,
-        /// The export's place.
-        place: u8,
+        /// The export's number.
+        number: u8,
     },
     /// A check of the person's records, whose retention may have ended.
     Retention(OwnerId),
@@ -235,10 +235,10 @@ mod tests {
 
     #[test]
     fn wire_form_of_a_message_about_an_export_is_stable() {
-        let text = format!(r#"{{"version":1,"export":{{"owner":"{OWNER}","place":2}}}}"#);
+        let text = format!(r#"{{"version":1,"export":{{"owner":"{OWNER}","number":2}}}}"#);
         let work: AccountWork = parse(&text).unwrap();
         let owner = OwnerId::parse(OWNER).unwrap();
-        assert_eq!(work.subject, AccountSubject::Export { owner, place: 2 });
+        assert_eq!(work.subject, AccountSubject::Export { owner, number: 2 });
         assert_eq!(serde_json::to_string(&work).unwrap(), text);
     }
 

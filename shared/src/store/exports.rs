@@ -11,10 +11,10 @@ use crate::domain::log::{Access, Actor};
 use crate::domain::retention::kind_of;
 use crate::ports::port;
 
-/// A part of a person's states.
+/// A page of a person's states.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StatesPage {
-    /// The states, by sort key.
+    /// The states, in the order of their sort keys.
     pub states: Vec<StoredState>,
     /// The last sort key, if states may follow it.
     pub after: Option<String>,
@@ -23,8 +23,8 @@ pub struct StatesPage {
 port! {
     /// Reads exports.
     pub trait ReadExport via HasStore {
-        /// The export at this place.
-        async fn export(&self, owner: &OwnerId, place: u8) -> Result<Option<Export>>;
+        /// The export at this number.
+        async fn export(&self, owner: &OwnerId, number: u8) -> Result<Option<Export>>;
         /// A person's exports, expired ones included.
         async fn exports(&self, owner: &OwnerId) -> Result<Vec<Export>>;
     }
@@ -34,7 +34,7 @@ port! {
     /// Takes requests for exports.
     pub trait RequestExport via HasStore {
         /// Stores a new export, and logs the request. Fails if the person is being erased
-        /// ([`Condition::NotErasing`]), or if another export has its place ([`Condition::ExportAsRead`]).
+        /// ([`Condition::NotErasing`]), or if another export has its number ([`Condition::ExportAsRead`]).
         async fn request_export(&self, owner: &OwnerId, export: &Export, actor: &Actor) -> Result<()>;
     }
 }
@@ -51,7 +51,7 @@ port! {
 }
 
 port! {
-    /// Reads everything that a person's partition has, as states.
+    /// Reads the states in a person's partition that an export shows.
     pub trait ReadStates via HasStore {
         /// The states after this sort key, at most one megabyte of them.
         async fn states(&self, owner: &OwnerId, after: Option<&str>) -> Result<StatesPage>;
@@ -59,8 +59,8 @@ port! {
 }
 
 impl ReadExport for Table {
-    async fn export(&self, owner: &OwnerId, place: u8) -> Result<Option<Export>> {
-        self.get(keys::export(owner, place), "export").await
+    async fn export(&self, owner: &OwnerId, number: u8) -> Result<Option<Export>> {
+        self.get(keys::export(owner, number), "export").await
     }
 
     async fn exports(&self, owner: &OwnerId) -> Result<Vec<Export>> {
@@ -94,7 +94,7 @@ impl WriteExport for Table {
         self.transaction()
             .delete(
                 Condition::ExportAsRead,
-                keys::export(owner, export.place),
+                keys::export(owner, export.number),
                 export.version,
             )?
             .commit()
@@ -167,7 +167,7 @@ impl Transaction<'_> {
         self.put(
             Condition::ExportAsRead,
             &replaces,
-            keys::export(owner, export.place),
+            keys::export(owner, export.number),
             export,
             [due],
         )

@@ -72,10 +72,10 @@ pub(super) fn event(owner: &OwnerId, pull: PullId, n: u64) -> Key {
 pub(super) fn record(owner: &OwnerId, record: RecordId) -> Key {
     key(owner_partition(owner), format!("{RECORD}{record}"))
 }
-pub(super) fn export(owner: &OwnerId, place: u8) -> Key {
-    key(owner_partition(owner), format!("{EXPORT}{place}"))
+pub(super) fn export(owner: &OwnerId, number: u8) -> Key {
+    key(owner_partition(owner), format!("{EXPORT}{number}"))
 }
-/// Reads the place of an export from its sort key.
+/// Reads the number of an export from its sort key.
 pub(super) fn read_export(sort: &str) -> Option<u8> {
     sort.strip_prefix(EXPORT)?.parse().ok()
 }

@@ -58,7 +58,7 @@ pub use records::{
 };
 pub use release::ReleasePatient;
 pub use replays::KeepReplays;
-pub use retention::{ReadRetention, RetainRecords};
+pub use retention::{EndRecords, ReadRetention};
 pub use root::{ReadRoot, WriteConsent, WriteHold};
 pub use shares::SpendShare;
 pub use table::Table;

@@ -22,7 +22,7 @@ port! {
 
 port! {
     /// Makes retention checks. Only `account-work` has this port.
-    pub trait RetainRecords via HasStore {
+    pub trait EndRecords via HasStore {
         /// Stores the check over its previous version. Fails if it has changed since it was read, or if the person was
         /// erased ([`Condition::RetentionAsRead`]).
         async fn write_retention_check(&self, owner: &OwnerId, check: &RetentionCheck) -> Result<()>;
@@ -43,7 +43,7 @@ impl ReadRetention for Table {
     }
 }
 
-impl RetainRecords for Table {
+impl EndRecords for Table {
     async fn write_retention_check(&self, owner: &OwnerId, check: &RetentionCheck) -> Result<()> {
         let read = Replaces::Version(check.version.saturating_sub(1));
         let transaction = self.transaction().put_retention_check(owner, check, &read)?;

@@ -133,7 +133,7 @@ fn read_account_work(item: Item) -> Result<AccountSubject> {
     let owner = keys::read_owner(&row.pk).ok_or(StoreError::Unreadable("due account work"))?;
     match (row.sk.as_str(), keys::read_export(&row.sk)) {
         (keys::RETENTION, _) => Ok(AccountSubject::Retention(owner)),
-        (_, Some(place)) => Ok(AccountSubject::Export { owner, place }),
+        (_, Some(number)) => Ok(AccountSubject::Export { owner, number }),
         _ => Err(StoreError::Unreadable("due account work")),
     }
 }

@@ -44,7 +44,7 @@ async fn items(app: &TestApp, sort: &str) -> Vec<Value> {
 }
 
 /// The numbers of record items, of objects and of logged deletions.
-pub(crate) async fn count_records(app: &TestApp) -> (usize, usize, usize) {
+pub(crate) async fn count_stored_and_deleted(app: &TestApp) -> (usize, usize, usize) {
     let deleted = entries(app, "record_deleted").await.len();
     (items(app, "RECORD#").await.len(), app.objects().await.len(), deleted)
 }
@@ -66,9 +66,9 @@ async fn record_without_consent_to_keep_it_is_deleted() {
     let (nora, record) = with_old_record(&app).await;
     assert_eq!(next_check_days(&app).await, 1, "after the link");
     let later = pull_again(&nora).await;
-    assert_eq!(count_records(&app).await, (2, 2, 0));
+    assert_eq!(count_stored_and_deleted(&app).await, (2, 2, 0));
     check_records(&app).await;
-    assert_eq!(count_records(&app).await, (1, 1, 1));
+    assert_eq!(count_stored_and_deleted(&app).await, (1, 1, 1));
     let logged = &entries(&app, "record_deleted").await[0];
     assert_eq!(
         (&logged["record"], &logged["by"], &logged["via"]),
@@ -95,10 +95,10 @@ async fn record_that_is_kept_is_not_deleted() {
     let (nora, record) = with_old_record(&app).await;
     consent_to(&nora, &["pull", "keep"]).await;
     check_records(&app).await;
-    assert_eq!(count_records(&app).await, (1, 1, 0));
+    assert_eq!(count_stored_and_deleted(&app).await, (1, 1, 0));
     consent_to(&nora, &["pull"]).await;
     check_records(&app).await;
-    assert_eq!(count_records(&app).await, (1, 1, 0), "the days count anew");
+    assert_eq!(count_stored_and_deleted(&app).await, (1, 1, 0), "the days count anew");
     assert_eq!(next_check_days(&app).await, 90);
     assert_eq!(nora.record(&record).await.text("/status"), "available");
     app.end().await;
@@ -116,7 +116,7 @@ async fn consent_to_keep_during_a_check_keeps_the_record() {
     consent_to(&nora, &["pull", "keep"]).await;
     hold.release();
     app.drain().await;
-    assert_eq!(count_records(&app).await, (1, 1, 0));
+    assert_eq!(count_stored_and_deleted(&app).await, (1, 1, 0));
     assert!(!nora.download(&nora.record(&record).await).await.is_empty());
     app.end().await;
 }
@@ -130,7 +130,7 @@ async fn quarantined_record_is_not_deleted() {
     end_records_before(&app, 91).await;
     check_records(&app).await;
     assert_eq!(
-        count_records(&app).await,
+        count_stored_and_deleted(&app).await,
         (1, 1, 1),
         "only that of the earlier pull is deleted"
     );
@@ -187,7 +187,7 @@ async fn object_of_a_running_transfer_is_not_swept() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn worker_killed_before_the_object_leaves_nothing() {
+async fn object_left_by_a_killed_worker_is_swept_later() {
     let (hold, app) = Hold::start_hurried().await;
     with_old_record(&app).await;
     app.quick_redelivery().await;
@@ -196,11 +196,15 @@ async fn worker_killed_before_the_object_leaves_nothing() {
     app.reconcile().await;
     hold.until_held().await;
     assert!(app.sandbox().host().kill(WORKER).await);
-    assert_eq!(count_records(&app).await, (0, 1, 1));
+    assert_eq!(count_stored_and_deleted(&app).await, (0, 1, 1));
     app.drain().await;
-    assert_eq!(count_records(&app).await, (0, 1, 1), "the redelivered message is stale");
+    assert_eq!(
+        count_stored_and_deleted(&app).await,
+        (0, 1, 1),
+        "the redelivered message is stale"
+    );
     check_records(&app).await;
-    assert_eq!(count_records(&app).await, (0, 0, 1));
+    assert_eq!(count_stored_and_deleted(&app).await, (0, 0, 1));
     hold.release();
     app.end().await;
 }
@@ -222,6 +226,6 @@ async fn object_outside_the_folder_is_deleted_with_its_record() {
     let update = update.expression_attribute_values(":key", text(&key));
     update.send().await.expect("an update");
     check_records(&app).await;
-    assert_eq!(count_records(&app).await, (0, 0, 1));
+    assert_eq!(count_stored_and_deleted(&app).await, (0, 0, 1));
     app.end().await;
 }

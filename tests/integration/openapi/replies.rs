@@ -11,7 +11,7 @@ use serde_json::Value;
 use shared::clock;
 use shared::domain::consent::ConsentRule;
 use shared::domain::erasure::{Erasure, SignedReceipt};
-use shared::domain::export::{Export, ExportPart, ExportRequest, PartContent};
+use shared::domain::export::{Export, ExportAnswer, ExportPart, PartContent};
 use shared::domain::patient::PatientComparison;
 use shared::domain::person_root::{Grant, PersonRoot};
 use shared::domain::pull::{
@@ -189,7 +189,7 @@ fn erasure_is_written_as_described() {
 #[test]
 fn export_is_written_as_described() {
     let document = Document::read();
-    let ExportRequest::New(new) = Export::request(ExportId::parse(ID).unwrap(), &[], now(), Timing::default()) else {
+    let ExportAnswer::New(new) = Export::answer(ExportId::parse(ID).unwrap(), &[], now(), Timing::default()) else {
         panic!("no new export")
     };
     let part = ExportPart {

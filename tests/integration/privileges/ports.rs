@@ -81,7 +81,7 @@ const PORTS: [(&str, &str); 86] = [
     ("ReadUnfinishedErasures", "Query DUE"),
     ("ReadRetention", "GetItem OWNER, Query OWNER"),
     (
-        "RetainRecords",
+        "EndRecords",
         "PutItem OWNER LOG, ConditionCheckItem OWNER, DeleteItem OWNER",
     ),
     ("NoteHour", "PutItem LOG"),

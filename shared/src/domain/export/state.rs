@@ -1,8 +1,9 @@
 //! The lines of an export about stored states. Each line names its kind.
 //!
-//! Each attribute is exported or left out by name, so a new one does not compile until that is decided. Left out are
-//! hashes that only the stack can compute, secrets, and the stack's own bookkeeping. A patient's id is only in the line
-//! about the link, because earlier items may name a patient that an operator has released.
+//! Each attribute of a state is exported or left out by name, so a new one does not compile until that is decided; only
+//! queries and events are exported whole. Hashes that only the stack can compute, secrets, and the stack's own
+//! bookkeeping are left out. A patient's id is only in the line about the link, because earlier items may name a patient
+//! that an operator has released.
 
 use serde_json::{Map, Value, json};
 
@@ -14,6 +15,7 @@ use crate::domain::person_root::PersonRoot;
 use crate::domain::pull::{Pull, TimelineEntry};
 use crate::domain::quarantine::Quarantine;
 use crate::domain::record::Record;
+use crate::domain::source::SourceProgress;
 use crate::domain::{PullId, Time};
 
 /// Kinds of a person's items that an export leaves out, and why.
@@ -58,21 +60,23 @@ impl StoredState {
             Self::Event(pull, entry) => ("networkQueryEvent", of_event(*pull, entry)),
             Self::Record(record) => ("record", of_record(record, root)),
         };
-        let mut line = without_nulls(state);
-        line["kind"] = json!(kind);
-        line.to_string()
+        let mut line = match strip_nulls(state) {
+            Value::Object(members) => members,
+            _ => Map::new(),
+        };
+        line.insert("kind".to_owned(), json!(kind));
+        Value::Object(line).to_string()
     }
 }
 
 /// The value without members that are null.
-fn without_nulls(value: Value) -> Value {
+fn strip_nulls(value: Value) -> Value {
     match value {
-        Value::Object(fields) => {
-            let present = fields.into_iter().filter(|(_, value)| !value.is_null());
-            let present = present.map(|(name, value)| (name, without_nulls(value)));
-            Value::Object(present.collect::<Map<_, _>>())
+        Value::Object(members) => {
+            let present = members.into_iter().filter(|(_, value)| !value.is_null());
+            Value::Object(present.map(|(name, value)| (name, strip_nulls(value))).collect())
         }
-        Value::Array(values) => Value::Array(values.into_iter().map(without_nulls).collect()),
+        Value::Array(values) => Value::Array(values.into_iter().map(strip_nulls).collect()),
         other => other,
     }
 }
@@ -253,11 +257,16 @@ fn of_pull(pull: &Pull) -> Value {
         reason,
     } = pull;
     let sources = sources.iter().map(|(kind, source)| {
+        let SourceProgress {
+            status,
+            settled_at,
+            http_status,
+        } = source;
         json!({
             "source": kind,
-            "status": source.status,
-            "completedAt": source.settled_at.map(time),
-            "httpStatus": source.http_status,
+            "status": status,
+            "completedAt": settled_at.map(time),
+            "httpStatus": http_status,
         })
     });
     let records: Vec<_> = [hie_record, final_record].into_iter().flatten().collect();

@@ -11,13 +11,13 @@ fn id(last: u8) -> ExportId {
     ExportId::parse(&format!("0198a0d4-6c70-7d1a-9b02-3f4e5a6b7c{last:02x}")).unwrap()
 }
 
-fn ask(last: u8, present: &[Export], now: Time) -> ExportRequest {
-    Export::request(id(last), present, now, TIMING())
+fn ask(last: u8, present: &[Export], now: Time) -> ExportAnswer {
+    Export::answer(id(last), present, now, TIMING())
 }
 
 fn new(last: u8, present: &[Export], now: Time) -> Export {
     match ask(last, present, now) {
-        ExportRequest::New(export) => export,
+        ExportAnswer::New(export) => export,
         other => panic!("{other:?}"),
     }
 }
@@ -39,29 +39,30 @@ fn complete(export: &Export, now: Time) -> Export {
 fn unfinished_export_answers_every_request_until_it_expires() {
     let first = new(1, &[], now());
     let present = [first.clone()];
-    assert_eq!(ask(2, &present, now()), ExportRequest::Present(first.clone()));
-    assert_eq!(new(2, &present, first.expires_at).place, 2);
+    assert_eq!(ask(2, &present, now()), ExportAnswer::Present(first.clone()));
+    assert_eq!(new(2, &present, first.expires_at).number, 2);
     // The same request finds its export even if it is complete.
     let complete = complete(&first, now());
-    assert_eq!(ask(1, &[complete.clone()], now()), ExportRequest::Present(complete));
+    let again = ask(1, std::slice::from_ref(&complete), now());
+    assert_eq!(again, ExportAnswer::Present(complete));
     // A failed one answers no other request.
-    assert_eq!(new(2, &[first.fail(TIMING())], now()).place, 2);
+    assert_eq!(new(2, &[first.fail(TIMING())], now()).number, 2);
 }
 
 #[test]
-fn newest_export_answers_while_no_place_is_free() {
+fn newest_export_answers_while_no_number_is_free() {
     let mut present: Vec<Export> = Vec::new();
     for n in 1..=EXPORTS_MAX {
         let at = now().plus(TIMING().export_lease() * n.into());
         present.push(complete(&new(n, &present, at), at));
     }
     let newest = present.last().cloned().unwrap();
-    // An expired export has its place until it is deleted.
+    // An expired export has its number until it is deleted.
     for at in [newest.requested_at, newest.expires_at] {
-        assert_eq!(ask(9, &present, at), ExportRequest::Present(newest.clone()));
+        assert_eq!(ask(9, &present, at), ExportAnswer::Present(newest.clone()));
     }
     present.remove(1);
-    assert_eq!(new(9, &present, newest.requested_at).place, 2);
+    assert_eq!(new(9, &present, newest.requested_at).number, 2);
 }
 
 #[test]
@@ -76,7 +77,7 @@ fn only_one_worker_claims_a_due_export() {
     for waiting in [
         complete(&claimed, now()),
         claimed.fail(TIMING()),
-        claimed.rest(TIMING()),
+        claimed.await_deletion(TIMING()),
     ] {
         assert_eq!(waiting.due_at, first.expires_at.plus(TIMING().transfer()));
         assert_eq!(waiting.claim(first.expires_at, TIMING()), None);

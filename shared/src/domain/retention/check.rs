@@ -1,7 +1,7 @@
 //! A retention check: which of a person's records have ended, and when the next check is due.
 //!
-//! A record ends at the earliest the retention days after a check that found it kept or unfinished. So a check is due
-//! after these days, or earlier at the end of a record.
+//! A record that a check finds kept or unfinished cannot end within the retention days after the check. So the next check
+//! is due after these days, or earlier at the end of another record.
 
 #[cfg(test)]
 mod tests;
@@ -17,7 +17,7 @@ use crate::domain::record::Record;
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// How long after its claim a check that broke off is repeated. This is longer than its function can run.
-const REPEATED_AFTER: Duration = Duration::from_secs(3600);
+const REPEAT_AFTER: Duration = Duration::from_secs(3600);
 
 /// When a person's records are checked next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,12 +25,12 @@ const REPEATED_AFTER: Duration = Duration::from_secs(3600);
 pub struct RetentionCheck {
     /// The time.
     pub due_at: Time,
-    /// Counts every write.
+    /// Counts the writes since the patient last changed.
     pub version: u64,
 }
 
 impl RetentionCheck {
-    /// The first check of a person who is linked now.
+    /// The check a day after a change of a linked patient.
     #[must_use]
     pub fn first(now: Time) -> Self {
         Self {
@@ -42,7 +42,7 @@ impl RetentionCheck {
     /// Claims the check, so that a duplicate of its message is stale. `None` if it is not due.
     #[must_use]
     pub fn claim(&self, now: Time) -> Option<Self> {
-        (self.due_at <= now).then(|| self.finish(now.plus(REPEATED_AFTER)))
+        (self.due_at <= now).then(|| self.finish(now.plus(REPEAT_AFTER)))
     }
 
     /// Sets the time of the next check.
@@ -69,20 +69,20 @@ impl RetentionRule<'_> {
     #[must_use]
     pub fn ends(self, record: &Record, root: &PersonRoot, now: Time) -> bool {
         let end = root.kept_until(record, self.consent, self.days);
-        !root.bars_retention() && !root.hides(record) && end.is_some_and(|end| end <= now)
+        !root.bars_deletion() && !root.hides(record) && end.is_some_and(|end| end <= now)
     }
 
     /// When the next check is due, after one that left these records.
     #[must_use]
     pub fn next_check(self, left: &[Record], root: &PersonRoot, now: Time) -> Time {
         let tomorrow = now.plus(DAY);
-        if root.bars_retention() {
+        if root.bars_deletion() {
             return tomorrow;
         }
         let ends = left
             .iter()
             .filter_map(|record| root.kept_until(record, self.consent, self.days));
-        // A record whose end has passed is quarantined.
+        // Only a quarantined record is left after its end.
         let checks = ends.map(|end| if end <= now { tomorrow } else { end });
         checks.fold(now.plus(DAY * self.days), Time::min)
     }
@@ -91,7 +91,7 @@ impl RetentionRule<'_> {
 impl PersonRoot {
     /// Whether a check deletes nothing: the data are on legal hold, or an erasure deletes them.
     #[must_use]
-    pub const fn bars_retention(&self) -> bool {
+    pub const fn bars_deletion(&self) -> bool {
         self.held_since.is_some() || self.erasure.is_some()
     }
 }

@@ -1,7 +1,7 @@
 //! `ias account hold`: nothing of a person on legal hold is erased or ends.
 
 use super::Operator;
-use crate::consent::retention::{check_records, count_records, with_old_record};
+use crate::consent::retention::{check_records, count_stored_and_deleted, with_old_record};
 use crate::erasure::{ask, erase, until_erased};
 use crate::harness::{TestApp, refused};
 use crate::quarantine::{entries, with_pull};
@@ -60,9 +60,9 @@ async fn records_on_hold_are_deleted_only_after_its_end() {
     let hold = |change| ["account", "hold", change, "--owner", &owner];
     operator.types(&hold("begin")).await.well(&["hold begun"]);
     check_records(&app).await;
-    assert_eq!(count_records(&app).await, (1, 1, 0));
+    assert_eq!(count_stored_and_deleted(&app).await, (1, 1, 0));
     operator.types(&hold("end")).await.well(&["hold ended"]);
     check_records(&app).await;
-    assert_eq!(count_records(&app).await, (0, 0, 1));
+    assert_eq!(count_stored_and_deleted(&app).await, (0, 0, 1));
     app.end().await;
 }

@@ -133,7 +133,7 @@ fn check_is_claimed_once_and_repeated_if_it_breaks_off() {
     let claimed = first.claim(day(1)).unwrap();
     assert_eq!(claimed.version, 2);
     assert_eq!(claimed.claim(day(1)), None, "a duplicate");
-    assert!(claimed.claim(day(1).plus(REPEATED_AFTER)).is_some());
+    assert!(claimed.claim(day(1).plus(REPEAT_AFTER)).is_some());
     let stored = serde_json::to_value(claimed.finish(Time::from_millis(7))).unwrap();
     assert_eq!(stored, serde_json::json!({ "dueAt": 7, "version": 3 }));
 }

@@ -77,7 +77,7 @@ impl ReadErasure for Io {
 
 /// Persons of the simulation ask for no exports.
 impl ReadExport for Io {
-    async fn export(&self, _owner: &OwnerId, _place: u8) -> Stored<Option<Export>> {
+    async fn export(&self, _owner: &OwnerId, _number: u8) -> Stored<Option<Export>> {
         Ok(None)
     }
 

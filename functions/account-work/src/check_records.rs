@@ -9,7 +9,7 @@ use shared::domain::retention::RetentionRule;
 use shared::domain::{OwnerId, RecordFolder, Time};
 use shared::ports::{Clock, ConsentTerms, Retention};
 use shared::records::{Bucket, EraseObjects, ListObjects, ObjectPage};
-use shared::store::{ReadPatient, ReadRetention, ReadRoot, RetainRecords, StoreError};
+use shared::store::{EndRecords, ReadPatient, ReadRetention, ReadRoot, StoreError};
 use tokio::try_join;
 
 use crate::STEP_MAX;
@@ -17,7 +17,7 @@ use crate::objects::{delete, loose_keys};
 
 shared::ports! {
     /// Checks the records of a person.
-    pub trait Retain = ReadRetention + RetainRecords + ReadPatient + ReadRoot + ListObjects + EraseObjects
+    pub trait CheckRecords = ReadRetention + EndRecords + ReadPatient + ReadRoot + ListObjects + EraseObjects
         + ConsentTerms + Retention + Clock;
 }
 
@@ -32,14 +32,14 @@ const TIME_ENDED: &str = "time ended, to be continued";
 /// Fails if the table or the bucket fails. SQS redelivers the message, which is stale. The claim expires after an hour,
 /// and `reconcile` sends another message. The same happens to a check whose records changed meanwhile, or whose time
 /// ended.
-pub async fn retain(io: &impl Retain, owner: &OwnerId, end: Time) -> Result<&'static str, Error> {
+pub async fn check_records(io: &impl CheckRecords, owner: &OwnerId, end: Time) -> Result<&'static str, Error> {
     match check(io, owner, end.minus(STEP_MAX)).await {
         Err(Error::Store(StoreError::Conflict(_))) => Ok(SUPERSEDED),
         checked => checked,
     }
 }
 
-async fn check(io: &impl Retain, owner: &OwnerId, end: Time) -> Result<&'static str, Error> {
+async fn check(io: &impl CheckRecords, owner: &OwnerId, end: Time) -> Result<&'static str, Error> {
     let due = io.retention_check(owner).await?;
     let Some(claimed) = due.and_then(|due| due.claim(io.now())) else {
         return Ok(STALE);
@@ -52,8 +52,9 @@ async fn check(io: &impl Retain, owner: &OwnerId, end: Time) -> Result<&'static 
     Ok(CHECKED)
 }
 
-/// Deletes what has ended, for each page of the person's folder. Returns the time of the next check; `None` at `end`.
-async fn delete_ended(io: &impl Retain, owner: &OwnerId, end: Time) -> Result<Option<Time>, Error> {
+/// Deletes what has ended, for each page of the person's folder. Returns the time of the next check; `None` if `end`
+/// comes first.
+async fn delete_ended(io: &impl CheckRecords, owner: &OwnerId, end: Time) -> Result<Option<Time>, Error> {
     let (consent, days) = (io.consent_rule(), io.record_retention_days());
     let rule = RetentionRule { consent, days };
     let (folder, mut after) = (io.patient(owner).await?.folder, None);
@@ -70,7 +71,7 @@ async fn delete_ended(io: &impl Retain, owner: &OwnerId, end: Time) -> Result<Op
             delete_loose(io, record, folder).await?;
             io.end_record(owner, record, &root, io.now()).await?;
         }
-        let is_barred = root.bars_retention();
+        let is_barred = root.bars_deletion();
         if !is_barred {
             let named = named_keys(io, &left, folder, now);
             delete(io, page.objects.iter().filter(|object| !named.contains(&object.key))).await?;
@@ -94,7 +95,7 @@ async fn page(io: &impl ListObjects, folder: Option<RecordFolder>, after: Option
     Ok(io.objects_after(&prefix, &after).await?)
 }
 
-/// Deletes the object of a record outside the person's folder, before the item, because nothing else names it.
+/// Deletes a record's object if it is outside the folder. Only the record's item names it, so the item is deleted later.
 async fn delete_loose(io: &impl EraseObjects, record: &Record, folder: Option<RecordFolder>) -> Result<(), Error> {
     let prefix = folder.map(Bucket::prefix);
     let keys = loose_keys(std::slice::from_ref(record), prefix.as_deref());
