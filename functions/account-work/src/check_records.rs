@@ -95,7 +95,8 @@ async fn page(io: &impl ListObjects, folder: Option<RecordFolder>, after: Option
     Ok(io.objects_after(&prefix, &after).await?)
 }
 
-/// Deletes a record's object if it is outside the folder. Only the record's item names it, so the item is deleted later.
+/// Deletes a record's object if it is outside the folder. Only the record's item names it, so the item is deleted
+/// later.
 async fn delete_loose(io: &impl EraseObjects, record: &Record, folder: Option<RecordFolder>) -> Result<(), Error> {
     let prefix = folder.map(Bucket::prefix);
     let keys = loose_keys(std::slice::from_ref(record), prefix.as_deref());

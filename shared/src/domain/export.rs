@@ -148,8 +148,8 @@ pub enum ExportStep {
 }
 
 impl Export {
-    /// Answers a request with this id, when these exports are stored. The export with this id or an unfinished one answers
-    /// it, unless it has expired. If no number is free, the newest one answers.
+    /// Answers a request with this id, when these exports are stored. The export with this id or an unfinished one
+    /// answers it, unless it has expired. If no number is free, the newest one answers.
     #[must_use]
     pub fn answer(id: ExportId, present: &[Self], now: Time, timing: Timing) -> ExportAnswer {
         let same = |export: &&Self| export.id == id || export.status() == ExportStatus::Processing;

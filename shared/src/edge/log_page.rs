@@ -1,7 +1,8 @@
 //! Reads a person's access log, page by page. Sealed days have their proofs; the days after them are the tail.
 //!
-//! If a stored seal is missing or unreadable, the page lacks its day with the entries. If the file of a shard is missing
-//! or unreadable, the page has the entries, with a proof that fails. In both cases, every verifier names the day.
+//! If a stored seal is missing or unreadable, the page lacks its day with the entries. If the file of a shard is
+//! missing or unreadable, the page has the entries, with a proof that fails. In both cases, every verifier names the
+//! day.
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 

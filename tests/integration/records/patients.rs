@@ -73,7 +73,8 @@ async fn different_patient_is_stored_with_the_record() {
     app.drain().await;
     let log = app.log().join("\n");
     assert!(log.contains(r#""different":"name,birth_date""#), "{log}");
-    assert!(!log.contains("Greystone") && !log.contains("1901"), "{log}");
+    // The whole date, because a time in the log can hold `1901`.
+    assert!(!log.contains("Greystone") && !log.contains("1901-01-01"), "{log}");
     assert_little_memory(&app);
     app.end().await;
 }

@@ -2,8 +2,8 @@
 //!
 //! Each attribute of a state is exported or left out by name, so a new one does not compile until that is decided; only
 //! queries and events are exported whole. Hashes that only the stack can compute, secrets, and the stack's own
-//! bookkeeping are left out. A patient's id is only in the line about the link, because earlier items may name a patient
-//! that an operator has released.
+//! bookkeeping are left out. A patient's id is only in the line about the link, because earlier items may name a
+//! patient that an operator has released.
 
 use serde_json::{Map, Value, json};
 

@@ -1,7 +1,7 @@
 //! A retention check: which of a person's records have ended, and when the next check is due.
 //!
-//! A record that a check finds kept or unfinished cannot end within the retention days after the check. So the next check
-//! is due after these days, or earlier at the end of another record.
+//! A record that a check finds kept or unfinished cannot end within the retention days after the check. So the next
+//! check is due after these days, or earlier at the end of another record.
 
 #[cfg(test)]
 mod tests;
