@@ -33,8 +33,7 @@ async fn stored_items_and_messages_keep_their_shapes() {
     collect_items(&app, &mut items).await;
     nora.report(&record, "other").await;
     collect_items(&app, &mut items).await;
-    // An erasure would wait for the workers of an export.
-    app.newcomer("omar", "Jane").export().await;
+    nora.export().await;
     collect_items(&app, &mut items).await;
     let mut objects = kinds_of_objects("RecordsBucket", app.objects().await);
     check_records(&app).await;

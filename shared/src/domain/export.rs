@@ -109,6 +109,9 @@ pub struct Export {
     /// When the last part was stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Time>,
+    /// How many workers have claimed it.
+    #[serde(default)]
+    pub claims: u32,
     /// When the job must go on: the end of a worker's lease, or the time of deletion.
     pub due_at: Time,
     /// Counts every write.
@@ -171,6 +174,7 @@ impl Export {
                 next: Some(PartStart::States(None)),
                 parts: Vec::new(),
                 completed_at: None,
+                claims: 0,
                 due_at: now,
                 version: 1,
             }),
@@ -197,13 +201,18 @@ impl Export {
     /// deletion.
     #[must_use]
     pub fn claim(&self, now: Time, timing: Timing) -> Option<Self> {
-        (self.due_at <= now).then(|| self.with_due(now.plus(timing.export_lease())))
+        (self.due_at <= now).then(|| Self {
+            claims: self.claims + 1,
+            ..self.with_due(now.plus(timing.export_lease()))
+        })
     }
 
-    /// Whether a worker may still store a part. Also true after a failure, whose time is not stored.
+    /// Whether a worker may still store a part. The only worker of a complete export has ended. Also true after a
+    /// failure, whose time is not stored.
     #[must_use]
     pub fn may_arrive(&self, now: Time, timing: Timing) -> bool {
-        self.completed_at.is_none_or(|at| now < at.plus(timing.transfer()))
+        self.completed_at
+            .is_none_or(|at| self.claims > 1 && now < at.plus(timing.transfer()))
     }
 
     /// The next step of a claimed export. No part begins after the export has expired, and every worker has ended

@@ -12,7 +12,7 @@ import { chromium } from "playwright-core";
 
 /** Chromium as distributions package it, or Chrome. */
 const BROWSERS = ["chromium", "chromium-browser", "google-chrome"].map((name) => join("/usr/bin", name));
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 240_000;
 const FOLDER = fileURLToPath(new URL(".", import.meta.url));
 const FLAGS = [
   "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",

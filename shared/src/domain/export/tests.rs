@@ -87,10 +87,12 @@ fn only_one_worker_claims_a_due_export() {
 /// Another worker may have claimed the export before, and be late with its part.
 #[test]
 fn part_may_arrive_until_every_worker_has_ended() {
-    let first = new(1, &[], now());
-    let complete = complete(&first, now());
+    let first = new(1, &[], now()).claim(now(), TIMING()).unwrap();
+    assert!(!complete(&first, now()).may_arrive(now(), TIMING()));
+    let second = first.claim(first.due_at, TIMING()).unwrap();
+    let complete = complete(&second, now());
     let ended = now().plus(TIMING().transfer());
-    assert!(first.may_arrive(ended, TIMING()) && complete.may_arrive(now(), TIMING()));
+    assert!(second.may_arrive(ended, TIMING()) && complete.may_arrive(now(), TIMING()));
     assert!(!complete.may_arrive(ended, TIMING()));
 }
 
