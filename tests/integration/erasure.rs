@@ -50,6 +50,16 @@ pub(crate) async fn read(person: &Person, receipt: &str) -> Reply {
     person.app.read_erasure(receipt).await.expect("an answer")
 }
 
+/// Waits until the first sweep of the only erasure is over.
+pub(crate) async fn until_first_sweep(app: &TestApp) {
+    until("the first sweep is over", async || {
+        let items = app.scan().await;
+        let job = items.iter().find(|item| item["sk"] == "JOB").expect("a job");
+        (job["stage"] == "between").then_some(())
+    })
+    .await;
+}
+
 /// Waits until the erasure is finished, while `reconcile` runs; returns its receipt.
 pub(crate) async fn until_erased(app: &TestApp, person: &Person, receipt: &str) -> Value {
     let read = until("the erasure is finished", async || {

@@ -8,11 +8,10 @@ use serde_json::Value;
 use shared::domain::export::WITHHELD;
 use shared::domain::retention::ITEMS;
 
-use crate::access_log::later::KeyFile;
+use crate::access_log::later::{KeyFile, seal_an_entry};
 use crate::consent::withdrawal::hold::Hold;
-use crate::erasure::{counts, erase, owner_of, until_erased};
+use crate::erasure::{counts, erase, owner_of, until_erased, until_first_sweep};
 use crate::harness::{Person, TestApp, refused, until};
-use crate::privileges::recorded::seal_an_entry;
 use crate::quarantine::{entries, with_pull};
 use crate::records::transfers::hurried;
 
@@ -310,12 +309,7 @@ async fn erasure_during_an_export_leaves_nothing_of_it() {
     hold.until_held().await;
     let receipt = erase(&nora).await;
     refused(&ask(&nora).await, 409, "erasure_in_progress", "retry");
-    until("the first sweep is over", async || {
-        let items = app.scan().await;
-        let job = items.iter().find(|item| item["sk"] == "JOB").expect("a job");
-        (job["stage"] == "between").then_some(())
-    })
-    .await;
+    until_first_sweep(&app).await;
     hold.release();
     until_erased(&app, &nora, &receipt).await;
     assert_eq!(app.objects().await, Vec::<String>::new());

@@ -4,4 +4,4 @@
 mod comparison;
 mod enforced;
 mod ports;
-pub(crate) mod recorded;
+mod recorded;

@@ -9,11 +9,10 @@ use serde_json::{Value, json};
 use shared::clock;
 use shared::domain::retention::{CORRELATION_DAYS, EndedBy, ITEMS, OBJECTS};
 
-use crate::access_log::later::objects as sealed_objects;
+use crate::access_log::later::{objects as sealed_objects, seal_an_entry};
 use crate::consent::retention::check_records;
 use crate::erasure::{erase, until_erased};
 use crate::harness::{Person, TestApp};
-use crate::privileges::recorded::seal_an_entry;
 
 const SHAPES: &str = include_str!("wire/items.txt");
 const MESSAGES: &str = include_str!("wire/messages.txt");

@@ -36,13 +36,6 @@ const ERASED: &str = "erased";
 const WAITS: &str = "waits";
 const SUPERSEDED: &str = "another worker continues";
 
-shared::ports! {
-    /// Erases a person.
-    pub trait ErasePerson = ReadErasure + WriteErasure + EraseItems + ReadRoot + ReadPatient + ReadExport
-        + WithdrawConsent + EraseObjects + DeletePatient + DeleteInTurn + PauseCalls + SignSeal + StackName
-        + LogRetention + Clock;
-}
-
 /// Works on an erasure until it finishes or waits, or until `STEP_MAX` before `end`. Returns the outcome for the log.
 ///
 /// # Errors

@@ -164,8 +164,8 @@ async fn read_log_pages(
 async fn begin_whole_log(io: &(impl ReadLogPage + LogRetention)) -> Result<ExportPosition, Error> {
     let now = io.now();
     let today = LogDay::of(now, io.timing());
-    let earliest = today.minus(i64::from(io.access_log_days()) - 1);
-    begin_log(io, LogRange::all(earliest, today), now).await
+    let range = LogRange::all(today.first_kept(io.access_log_days()), today);
+    begin_log(io, range, now).await
 }
 
 /// Deletes the parts of an export, then its item.

@@ -81,13 +81,8 @@ shared::holds!(Deps {
     HasClock: clock: SystemClock,
     HasStackName: stack: String,
     HasConsentRule: consent_rule: ConsentRule,
+    HasRetention: record_retention_days: u32,
 });
-
-impl Retention for Deps {
-    fn record_retention_days(&self) -> u32 {
-        self.record_retention_days
-    }
-}
 
 impl LogRetention for Deps {
     fn access_log_days(&self) -> u16 {

@@ -2,8 +2,6 @@
 //! a consent or a verified identity: a person may always see what is stored. An export has the paths of the records
 //! instead of their files, so the conditions of a record hold for each.
 
-use std::time::Duration;
-
 use serde::Serialize;
 use shared::Error;
 use shared::domain::export::{Export, ExportAnswer, ExportPart, ExportStatus, PartContent};
@@ -17,8 +15,6 @@ use shared::queue::SendAccountWork;
 use shared::records::MintExportLink;
 use shared::store::{NoteHour, ReadExport, ReadRoot, RequestExport, StoreError};
 
-/// How long a link to a part lives.
-const LINK_LIFE: Duration = Duration::from_secs(60);
 /// Maximum number of attempts to store the request.
 const ATTEMPTS: u32 = 8;
 
@@ -111,12 +107,12 @@ pub async fn show(
         return Ok(view_export(&export, None));
     }
     io.note_hour(owner, Access::ExportRead, actor, now).await?;
-    let expires_at = io.now().plus(LINK_LIFE);
+    let made_at = io.now();
     let mut parts = Vec::new();
     for (index, part) in export.parts.iter().enumerate() {
         let name = part.file_name(index);
-        let link = io.mint_part(id, part, &name, LINK_LIFE).await?;
-        parts.push(view_part(part, name, LinkView::new(&link, expires_at)));
+        let link = io.mint_part(id, part, &name, LinkView::LIFE).await?;
+        parts.push(view_part(part, name, LinkView::new(&link, made_at)));
     }
     Ok(view_export(&export, Some(parts)))
 }

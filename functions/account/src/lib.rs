@@ -62,14 +62,9 @@ shared::holds!(Deps {
     HasBucket: bucket: Bucket,
     HasClock: clock: SystemClock,
     HasConsentRule: consent_rule: ConsentRule,
+    HasRetention: record_retention_days: u32,
     HasStackName: stack: String,
 });
-
-impl Retention for Deps {
-    fn record_retention_days(&self) -> u32 {
-        self.record_retention_days
-    }
-}
 
 impl Deps {
     /// The adapters as `Ports`, so that a step can use nothing else.

@@ -82,7 +82,7 @@ impl LogSettings<'_> {
         let Some(cursor) = cursor else {
             let today = LogDay::of(now, self.timing);
             // Entries of earlier days may have expired.
-            let earliest = today.minus(i64::from(self.retention_days) - 1);
+            let earliest = today.first_kept(self.retention_days);
             let range = LogRange::read(from.as_deref(), to.as_deref(), today, earliest);
             return range
                 .map(PageRequest::First)

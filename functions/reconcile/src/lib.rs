@@ -9,8 +9,8 @@
 //!
 //! Only an operator can end a quarantine, by its deadline. `reconcile` counts active and overdue ones for two alarms.
 //!
-//! An erasure that waits, or whose worker died, is continued by `account-work` when its due time has passed. So are the
-//! checks of persons' records, whose retention may have ended.
+//! An erasure that waits, or whose worker died, is continued by `account-work` when its due time has passed. So are
+//! exports, and the checks of persons' records, whose retention may have ended.
 
 mod account_work;
 mod erasures;

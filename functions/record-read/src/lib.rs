@@ -47,13 +47,8 @@ shared::holds!(Deps {
     HasBudget: budget: PersonBudget,
     HasClock: clock: SystemClock,
     HasConsentRule: consent_rule: ConsentRule,
+    HasRetention: record_retention_days: u32,
 });
-
-impl Retention for Deps {
-    fn record_retention_days(&self) -> u32 {
-        self.record_retention_days
-    }
-}
 
 impl Deps {
     /// The adapters as `Ports`, so that a step can use nothing else.

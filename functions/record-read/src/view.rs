@@ -24,8 +24,6 @@ use tokio::try_join;
 
 /// Maximum number of records that a list shows.
 const LIST_MAX: i32 = 100;
-/// How long a link lives.
-const LINK_LIFE: Duration = Duration::from_secs(60);
 /// Maximum number of times that the entry of a link is written again. A write fails if another request of the person
 /// changes the shares first.
 const RETRIES_MAX: u64 = 7;
@@ -176,10 +174,10 @@ async fn with_link(
 ) -> Result<(RecordView, Option<Allowance>), Error> {
     let (date, form) = (record.created_at.date(), record.query.conversion.as_str());
     let link = io
-        .mint(&object.key, &format!("record-{date}.{form}"), LINK_LIFE)
+        .mint(&object.key, &format!("record-{date}.{form}"), LinkView::LIFE)
         .await?;
     let mut view = of_record(record, now);
-    view.link = Some(LinkView::new(&link, now.plus(LINK_LIFE)));
+    view.link = Some(LinkView::new(&link, now));
     Ok((view, Some(allowance)))
 }
 

@@ -77,6 +77,8 @@ has! {
     HasClock,
     /// Holds the rule by which the deployment asks for consent.
     HasConsentRule,
+    /// Holds the days for which records stay without consent to `keep`.
+    HasRetention,
     /// Holds the stack's name.
     HasStackName,
 }
@@ -177,4 +179,10 @@ impl<T: HasStackName<Adapter = String>> StackName for T {
 pub trait Retention {
     /// Days after the record's end, or after the end of the consent to `keep` if that is later.
     fn record_retention_days(&self) -> u32;
+}
+
+impl<T: HasRetention<Adapter = u32>> Retention for T {
+    fn record_retention_days(&self) -> u32 {
+        *self.adapter()
+    }
 }

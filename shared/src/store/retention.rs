@@ -2,7 +2,7 @@
 
 use super::table::text;
 use super::transaction::{Replaces, Transaction};
-use super::{Condition, Result, Table, keys};
+use super::{Condition, ReadQuarantines as _, Result, Table, keys};
 use crate::domain::log::{Access, Actor};
 use crate::domain::person_root::PersonRoot;
 use crate::domain::record::Record;
@@ -38,8 +38,7 @@ impl ReadRetention for Table {
     }
 
     async fn records_to_check(&self, owner: &OwnerId) -> Result<Vec<Record>> {
-        self.list_all(keys::owner_partition(owner), keys::RECORD, "record")
-            .await
+        self.all_records(owner).await
     }
 }
 

@@ -10,13 +10,13 @@ use sandbox_host::access_key_id;
 use serde_json::Value;
 use shared::config::Env;
 use shared::domain::log::export::LogRange;
-use shared::domain::log::{Actor, LogDay};
+use shared::domain::log::{Access, Actor, LogDay};
 use shared::domain::{OwnerId, Time, Timing};
 use shared::edge::budget::PersonBudget;
 use shared::metrics::Metrics;
 use shared::ports::{Clock, StackName};
 use shared::seals::{SealBucket, SealKey};
-use shared::store::Table;
+use shared::store::{NoteHour as _, Table};
 use shared::{Error, clock};
 use tempfile::TempDir;
 
@@ -172,6 +172,28 @@ impl KeyFile {
         let output = cli::text(&ended.stdout) + &cli::text(&ended.stderr);
         (ended.status.code().expect("a code"), output)
     }
+}
+
+/// Notes an access of the last day by a person with a record link, and seals the day.
+pub(crate) async fn seal_an_entry(app: &TestApp) {
+    let items = app.scan().await;
+    let minted = items
+        .iter()
+        .find(|item| item["what"] == "link_minted")
+        .expect("an entry of a link");
+    let owner = minted["pk"]
+        .as_str()
+        .and_then(|pk| pk.strip_prefix("LOG#"))
+        .expect("an owner");
+    let owner = OwnerId::parse(owner).expect("an owner id");
+    let env = Env::from_pairs([("TABLE_NAME", "ias-Table"), ("ACCESS_LOG_RETENTION_DAYS", "2192")]);
+    let timing = app.timing();
+    let table = Table::read(&app.aws().dynamodb(), &env).expect("a table");
+    let table = table.with_log(&env, "account", timing).expect("a log");
+    let ended = LogDay::ended_before(clock::now().minus(timing.seal_grace()), timing);
+    let noted = table.note_hour(&owner, Access::RecordsListed, &Actor::Function, ended.begin());
+    noted.await.expect("an entry");
+    assert!(app.seal().await.expect("a seal") > 0);
 }
 
 /// The objects of the locked bucket under a prefix, by key.

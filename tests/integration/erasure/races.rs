@@ -5,7 +5,7 @@ use sandbox_metriport::{HeldDelivery, Operation, Replay};
 use shared::domain::PatientId;
 use shared::metriport::{DeletePatient as _, PatientDeletion};
 
-use super::{assert_gone, erase, erase_whole, owner_of, until_erased};
+use super::{assert_gone, erase, erase_whole, owner_of, until_erased, until_first_sweep};
 use crate::consent::withdrawal::hold::Hold;
 use crate::harness::{Person, TestApp, refused, until};
 use crate::records::transfers::hurried;
@@ -104,12 +104,7 @@ async fn object_that_arrives_after_the_first_sweep_is_deleted() {
     hold.until_held().await;
     let owner = owner_of(&app.scan().await, &app.patient_of("nora").await);
     let receipt = erase(&nora).await;
-    until("the first sweep is over", async || {
-        let items = app.scan().await;
-        let job = items.iter().find(|item| item["sk"] == "JOB").expect("a job");
-        (job["stage"] == "between").then_some(())
-    })
-    .await;
+    until_first_sweep(&app).await;
     hold.release();
     until("the object is stored", async || {
         (!app.objects().await.is_empty()).then_some(())

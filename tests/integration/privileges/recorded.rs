@@ -6,13 +6,9 @@ use std::collections::BTreeSet;
 use sandbox_machine::privileges::Privilege;
 use sandbox_metriport::{Failure, Operation, Persona};
 use serde_json::{Value, json};
-use shared::clock;
-use shared::config::Env;
-use shared::domain::OwnerId;
-use shared::domain::log::{Access, Actor, LogDay};
-use shared::store::{NoteHour as _, Table};
 
 use super::comparison::{Difference, Exception, Why, compare};
+use crate::access_log::later::seal_an_entry;
 use crate::erasure::{erase, until_erased};
 use crate::harness::{Person, QUEUES, TestApp, until};
 use crate::webhooks::source;
@@ -249,28 +245,6 @@ async fn a_sealed_log_that_is_read(app: &TestApp, nora: &Person) {
     app.seal().await.expect("the last seal");
     assert_eq!(nora.app.get("/v1/me/access-log").await.expect("an answer").status, 200);
     assert!(!nora.export().await.is_empty());
-}
-
-/// Notes an access of the last day by a person with a record link, and seals the day.
-pub(crate) async fn seal_an_entry(app: &TestApp) {
-    let items = app.scan().await;
-    let minted = items
-        .iter()
-        .find(|item| item["what"] == "link_minted")
-        .expect("an entry of a link");
-    let owner = minted["pk"]
-        .as_str()
-        .and_then(|pk| pk.strip_prefix("LOG#"))
-        .expect("an owner");
-    let owner = OwnerId::parse(owner).expect("an owner id");
-    let env = Env::from_pairs([("TABLE_NAME", "ias-Table"), ("ACCESS_LOG_RETENTION_DAYS", "2192")]);
-    let timing = app.timing();
-    let table = Table::read(&app.aws().dynamodb(), &env).expect("a table");
-    let table = table.with_log(&env, "account", timing).expect("a log");
-    let ended = LogDay::ended_before(clock::now().minus(timing.seal_grace()), timing);
-    let noted = table.note_hour(&owner, Access::RecordsListed, &Actor::Function, ended.begin());
-    noted.await.expect("an entry");
-    assert!(app.seal().await.expect("a seal") > 0);
 }
 
 /// Demographics may change only while no pull is open.

@@ -82,6 +82,12 @@ impl LogDay {
         }
     }
 
+    /// The first day whose entries are certainly still kept, if this is today and entries stay for so many days.
+    #[must_use]
+    pub const fn first_kept(self, retention_days: u16) -> Self {
+        self.minus(retention_days as i64 - 1)
+    }
+
     /// The last day that ended before `time`.
     #[must_use]
     pub fn ended_before(time: Time, timing: Timing) -> Self {

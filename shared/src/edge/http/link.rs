@@ -1,5 +1,7 @@
 //! Links in replies.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::domain::Time;
@@ -14,12 +16,15 @@ pub struct LinkView {
 }
 
 impl LinkView {
-    /// The link, with the time at which it stops working.
+    /// How long a link lives.
+    pub const LIFE: Duration = Duration::from_secs(60);
+
+    /// A link that was made at this time.
     #[must_use]
-    pub fn new(link: &Link, expires_at: Time) -> Self {
+    pub fn new(link: &Link, made_at: Time) -> Self {
         Self {
             url: link.as_str().to_owned(),
-            expires_at: expires_at.to_string(),
+            expires_at: made_at.plus(Self::LIFE).to_string(),
         }
     }
 }

@@ -150,23 +150,21 @@ impl World {
 
     /// Takes the leaver's requests for an export and for erasure.
     async fn leave(&mut self, steps: &Steps<'_>) -> Result<(), Failed> {
-        let export = Call {
-            subject: Some(LEAVER),
-            ..Call::export()
-        };
-        let (reply, sent) = steps.ask(&export).await?;
-        let id = reply.get("id").and_then(Value::as_str);
-        self.export = id.ok_or("no export id")?.to_owned();
-        self.account_work.push(last(&sent, "account-work")?.value()?);
-        let erase = Call {
-            subject: Some(LEAVER),
-            ..Call::erase()
-        };
-        let (reply, sent) = steps.ask(&erase).await?;
-        let receipt = reply.get("receiptId").and_then(Value::as_str);
-        self.receipt = receipt.ok_or("no receipt id")?.to_owned();
-        self.account_work.push(last(&sent, "account-work")?.value()?);
+        self.export = self.ask_of_leaver(steps, Call::export(), "id").await?;
+        self.receipt = self.ask_of_leaver(steps, Call::erase(), "receiptId").await?;
         Ok(())
+    }
+
+    /// Makes a call of the leaver that sends an `account-work` message. Returns this member of the reply.
+    async fn ask_of_leaver(&mut self, steps: &Steps<'_>, call: Call, member: &str) -> Result<String, Failed> {
+        let call = Call {
+            subject: Some(LEAVER),
+            ..call
+        };
+        let (reply, sent) = steps.ask(&call).await?;
+        self.account_work.push(last(&sent, "account-work")?.value()?);
+        let value = reply.get(member).and_then(Value::as_str);
+        Ok(value.ok_or_else(|| format!("no {member}"))?.to_owned())
     }
 
     fn due(&mut self, sent: &[Message]) -> Result<(), Failed> {
